@@ -20,7 +20,8 @@ void log_request(const char *request_id);
 
 /* One line: ts, level, pid, request (if any), event, then the fields in the given order. Keys are plain words.
  *   log_event(LOG_LEVEL_INFO, "listening", log_str("path", path), log_int("workers", 4));
- * A value is escaped, and cut at 512 bytes. */
+ * A value is escaped, and cut at 512 bytes; a line ends before the field that would make it longer than 4 KiB, and says `cut=true`.
+ * log_event needs one field at least: without any, log_fields(level, event, NULL, 0). errno stays as it was. */
 struct log_field {
     const char *key;
     const char *text; /* NULL: number is meant */

@@ -1,0 +1,199 @@
+/*
+ * Writing JSON straight into a buffer.
+ *
+ * What must stay true: `comma` says whether a value stands before in the open container, and nothing reaches the buffer
+ * unescaped but what is known to be plain. Only what RFC 8259 demands is escaped: quote, backslash, U+0000 to U+001F.
+ */
+#include "base/json_writer.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+#define ONES  0x0101010101010101u
+#define HIGHS 0x8080808080808080u
+
+void json_writer_init(struct json_writer *writer, struct buf *out)
+{
+    *writer = (struct json_writer){.out = out};
+}
+
+/* A value, known to be plain text, with the comma it may need before it. */
+static void write_plain(struct json_writer *writer, const char *text, size_t n)
+{
+    if (writer->comma)
+        buf_add_char(writer->out, ',');
+    buf_add(writer->out, text, n);
+    writer->comma = true;
+}
+
+static void open_container(struct json_writer *writer, const char *bracket)
+{
+    write_plain(writer, bracket, 1);
+    writer->comma = false;
+}
+
+static void close_container(struct json_writer *writer, char bracket)
+{
+    buf_add_char(writer->out, bracket);
+    writer->comma = true;
+}
+
+void json_begin_object(struct json_writer *writer)
+{
+    open_container(writer, "{");
+}
+
+void json_end_object(struct json_writer *writer)
+{
+    close_container(writer, '}');
+}
+
+void json_begin_array(struct json_writer *writer)
+{
+    open_container(writer, "[");
+}
+
+void json_end_array(struct json_writer *writer)
+{
+    close_container(writer, ']');
+}
+
+void json_write_key(struct json_writer *writer, const char *key)
+{
+    size_t n = strlen(key);
+    char *at = buf_reserve(writer->out, n + 4);
+    if (!at)
+        return;
+    char *start = at;
+    if (writer->comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, key, n);
+    at += n;
+    *at++ = '"';
+    *at++ = ':';
+    writer->out->len += (size_t)(at - start);
+    writer->comma = false;
+}
+
+static bool needs_escape(unsigned char c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+/* Bytes from the start of text that can be copied as they are. */
+static size_t plain_run(const char *text, size_t n)
+{
+    size_t at = 0;
+    /* Eight bytes at once: the top bit of a byte of `stop` is set where it is below 0x20, a quote or a backslash (a
+     * byte behind such a one may be flagged wrongly: the loop below looks closer). */
+    for (uint64_t word; n - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text + at, sizeof(word));
+        uint64_t quote = word ^ (ONES * '"'), backslash = word ^ (ONES * '\\');
+        uint64_t stop = ((word - ONES * 0x20) & ~word) | ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash);
+        if (stop & HIGHS)
+            break;
+    }
+    while (at < n && !needs_escape((unsigned char)text[at]))
+        at++;
+    return at;
+}
+
+static void write_escape(struct buf *out, unsigned char c)
+{
+    static const char short_names[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    static const char digits[] = "0123456789abcdef";
+    char escape[6] = {'\\', (char)c};
+    size_t n = 2;
+    if (c < 0x20 && short_names[c])
+        escape[1] = short_names[c];
+    else if (c < 0x20) {
+        memcpy(escape, "\\u00", 4);
+        escape[4] = digits[c >> 4];
+        escape[5] = digits[c & 15];
+        n = 6;
+    }
+    buf_add(out, escape, n);
+}
+
+void json_write_string(struct json_writer *writer, const char *text, size_t n)
+{
+    struct buf *out = writer->out;
+    write_plain(writer, "\"", 1);
+    size_t at = 0;
+    while (at < n) {
+        size_t run = plain_run(text + at, n - at);
+        buf_add(out, text + at, run);
+        at += run;
+        if (at < n)
+            write_escape(out, (unsigned char)text[at++]);
+    }
+    buf_add_char(out, '"');
+}
+
+void json_write_text(struct json_writer *writer, const char *text)
+{
+    if (text)
+        json_write_string(writer, text, strlen(text));
+    else
+        json_write_null(writer);
+}
+
+void json_write_int(struct json_writer *writer, int64_t number)
+{
+    char text[20];
+    char *at = text + sizeof(text);
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (number < 0)
+        *--at = '-';
+    write_plain(writer, at, (size_t)(text + sizeof(text) - at));
+}
+
+void json_write_bool(struct json_writer *writer, bool value)
+{
+    if (value)
+        write_plain(writer, "true", 4);
+    else
+        write_plain(writer, "false", 5);
+}
+
+void json_write_null(struct json_writer *writer)
+{
+    write_plain(writer, "null", 4);
+}
+
+void json_write_raw(struct json_writer *writer, const char *json)
+{
+    if (json)
+        write_plain(writer, json, strlen(json));
+    else
+        json_write_null(writer);
+}
+
+void json_put_text(struct json_writer *writer, const char *key, const char *text)
+{
+    json_write_key(writer, key);
+    json_write_text(writer, text);
+}
+
+void json_put_int(struct json_writer *writer, const char *key, int64_t number)
+{
+    json_write_key(writer, key);
+    json_write_int(writer, number);
+}
+
+void json_put_bool(struct json_writer *writer, const char *key, bool value)
+{
+    json_write_key(writer, key);
+    json_write_bool(writer, value);
+}
+
+void json_put_raw(struct json_writer *writer, const char *key, const char *json)
+{
+    json_write_key(writer, key);
+    json_write_raw(writer, json);
+}
