@@ -62,6 +62,7 @@ enum db_claim {
     DB_CLAIM_EMAIL,   /* parley.email: the login of one e-mail address */
     DB_CLAIM_REFRESH, /* parley.refresh: one family of refresh tokens */
     DB_CLAIM_PROJECT, /* parley.project: one shared project */
+    DB_CLAIM_PURGE,   /* parley.purge, value "due": what is due for removal anyway */
 };
 
 struct db_statement {

@@ -1,0 +1,57 @@
+-- Projects and their members.
+
+-- Makes a project; its owner is its first member.
+create or replace function parley.project_create(p_user_id uuid, p_project_id uuid, p_name text, p_description text)
+    returns setof parley.projects
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into parley.user_projects (user_id, project_id, owner_id, name)
+        values (p_user_id, p_project_id, p_user_id, p_name);
+    return query insert into parley.projects (user_id, project_id, name, description)
+        values (p_user_id, p_project_id, p_name, p_description) returning *;
+end
+$$;
+comment on function parley.project_create(uuid, uuid, text, text) is 'Makes a project.';
+
+-- Changes a project of p_user_id; a new name is copied to all members.
+create or replace function parley.project_update(
+    p_user_id uuid, p_project_id uuid, p_name text, p_set_description boolean, p_description text)
+    returns setof parley.projects
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_name is not null then
+        update parley.user_projects p set name = p_name where p.owner_id = p_user_id and p.project_id = p_project_id;
+    end if;
+    return query update parley.projects p set
+            name = coalesce(p_name, p.name),
+            description = case when p_set_description then p_description else p.description end,
+            updated_at = now()
+        where p.user_id = p_user_id and p.project_id = p_project_id
+        returning *;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
+    end if;
+end
+$$;
+comment on function parley.project_update(uuid, uuid, text, boolean, text) is 'Renames or describes a project.';
+
+-- Removes a project of p_user_id for all members; a member who does not own it leaves it. Sessions stay, outside of any project.
+create or replace function parley.project_delete(p_user_id uuid, p_project_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from parley.user_projects p
+        where p.project_id = p_project_id and (p.user_id = p_user_id or p.owner_id = p_user_id);
+    if not found then
+        raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
+    end if;
+    delete from parley.projects p where p.user_id = p_user_id and p.project_id = p_project_id;
+end
+$$;
+comment on function parley.project_delete(uuid, uuid) is 'Removes a project, or leaves it.';

@@ -1,0 +1,24 @@
+-- Messages are their owner's and never change: only the flags of the tree may be updated, and none is deleted alone.
+
+alter table parley.chat_messages enable row level security;
+alter table parley.chat_messages force row level security;
+
+revoke all on parley.chat_messages from public;
+grant select, insert on parley.chat_messages to :app;
+grant update (on_path, sibling_count) on parley.chat_messages to :app;
+
+drop policy if exists chat_messages_owner_select on parley.chat_messages;
+create policy chat_messages_owner_select on parley.chat_messages for select
+    using (user_id = nullif(current_setting('parley.user_id', true), '')::uuid);
+comment on policy chat_messages_owner_select on parley.chat_messages is 'People see their own rows.';
+
+drop policy if exists chat_messages_owner_insert on parley.chat_messages;
+create policy chat_messages_owner_insert on parley.chat_messages for insert
+    with check (user_id = nullif(current_setting('parley.user_id', true), '')::uuid);
+comment on policy chat_messages_owner_insert on parley.chat_messages is 'People add rows only as themselves.';
+
+drop policy if exists chat_messages_owner_update on parley.chat_messages;
+create policy chat_messages_owner_update on parley.chat_messages for update
+    using (user_id = nullif(current_setting('parley.user_id', true), '')::uuid)
+    with check (user_id = nullif(current_setting('parley.user_id', true), '')::uuid);
+comment on policy chat_messages_owner_update on parley.chat_messages is 'People change their own rows.';

@@ -1,0 +1,32 @@
+-- The names that older designs know. Each view shows what the caller may see: security_invoker.
+
+create or replace view parley.sessions with (security_invoker = true) as
+    select s.session_id, s.user_id, s.project_id, s.title, s.created_at, s.updated_at, s.last_message_at, s.is_active
+    from parley.chat_sessions s
+    where s.deleted_at is null;
+comment on view parley.sessions is 'Sessions that are not hidden.';
+
+create or replace view parley.dossier with (security_invoker = true) as
+    select p.project_id, p.user_id, p.name as title, p.created_at
+    from parley.user_projects p;
+comment on view parley.dossier is 'Projects that the caller is a member of.';
+
+create or replace view parley.conversations with (security_invoker = true) as
+    select m.message_id as id, m.user_id::text as user_id, 'thread-' || m.session_id as thread_id, m.role, m.content,
+        m.created_at
+    from parley.chat_sessions s
+    join parley.chat_messages m on m.user_id = s.user_id and m.session_id = s.session_id
+    where s.deleted_at is null and m.on_path;
+comment on view parley.conversations is 'Messages of active paths with their thread''s name.';
+
+create or replace view parley.user_sessions with (security_invoker = true) as
+    select s.session_id, s.user_id,
+        (select coalesce(jsonb_agg(jsonb_build_object('role', m.role, 'content', m.content) order by m.seq), '[]')
+         from parley.chat_messages m
+         where m.user_id = s.user_id and m.session_id = s.session_id and m.on_path) as messages,
+        s.created_at, s.updated_at
+    from parley.chat_sessions s
+    where s.deleted_at is null;
+comment on view parley.user_sessions is 'Sessions with their messages as one JSON array.';
+
+grant select on parley.sessions, parley.dossier, parley.conversations, parley.user_sessions to :app;
