@@ -19,7 +19,7 @@ struct reply {
     struct buf headers; /* "Name: value\r\n" lines */
     struct buf body;
     struct json_writer json; /* writes into body */
-    bool no_body;            /* HEAD, 204, 304: no body is sent */
+    bool no_body;            /* set for HEAD by whoever sends: Content-Length counts the body, which stays here */
 };
 
 void reply_init(struct reply *reply, struct arena *arena);
@@ -39,8 +39,12 @@ void reply_empty(struct reply *reply);
 /* Whether everything fitted into memory. */
 bool reply_ok(const struct reply *reply);
 
+/* The reason phrase of an HTTP status (RFC 9110), "Unknown" for one that this program never sends. */
+const char *reply_reason(unsigned status);
+
 /* Turns status and fault into application/problem+json (RFC 9457): type, title, status, detail, code, errors, request_id; Retry-After where
- * fault has it; Cache-Control: no-store; WWW-Authenticate with 401. Whatever was in the reply is dropped. */
+ * fault has it (1 with 503 otherwise); Cache-Control: no-store; WWW-Authenticate with 401. Whatever was in the reply is dropped. The Allow header of
+ * a 405 is the caller's to add afterwards. A NULL fault says nothing beyond the status. */
 void problem_reply(struct reply *reply, const struct request *request, enum status status, const struct fault *fault);
 
 #endif
