@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 enum pattern {
-    PATTERN_EMAIL,           /* one @, a dot in the domain, no spaces, quotes or control characters, 3 to 254 bytes */
+    PATTERN_EMAIL,           /* ASCII: one @, up to 64 bytes before it, host labels with a dot behind it; no spaces or double quotes; up to 254 bytes */
     PATTERN_IDEMPOTENCY_KEY, /* 1 to 255 visible ASCII characters */
     PATTERN_REQUEST_ID,      /* 8 to 64 of A-Z a-z 0-9 . _ - */
     PATTERN_NAME,            /* a helper's name: a-z 0-9 _ -, starts with a letter, up to 64 */
