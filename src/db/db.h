@@ -1,14 +1,16 @@
 /*
- * The database: one connection, one transaction a request, one pipeline a transaction. The only user of libpq, with row.c.
+ * The database: one connection, one transaction a request, one pipeline a transaction. The only user of libpq, with
+ * row.c.
  *
  * A transaction is a value: a claim and a list of named queries with their parameters. db_run sends all of it at once -
- * BEGIN, SET LOCAL, the queries, COMMIT, one Sync - and reads all answers. So a request costs one round trip, and what failed
- * for a reason that passes (serialization, a lost prepared statement) can be run again as it is.
+ * BEGIN, SET LOCAL, the queries, COMMIT, one Sync - and reads all answers. So a request costs one round trip, and what
+ * failed for a reason that passes (serialization, a lost prepared statement) can be run again as it is.
  *
  * What must stay true:
  * - After db_run the connection is idle, or held inside the one transaction that the caller asked to hold, or closed.
  *   Answers never outlive their request: they are drained to the Sync, or the connection is closed.
- * - The claim is transaction-local and comes from a struct uuid or is quoted here. Nothing else is ever put into SQL text.
+ * - The claim is transaction-local and comes from a struct uuid or is quoted here. Nothing else is ever put into SQL
+ * text.
  * - COMMIT counts only if its command tag is COMMIT.
  * - Every wait has a deadline (settings.database_timeout_ms for a connect, and for a run).
  */
@@ -24,14 +26,14 @@
 #include "db/row.h"
 
 #define DB_STATEMENTS_MAX 12
-#define DB_PARAMS_MAX 16
+#define DB_PARAMS_MAX     16
 
 struct arena;
 struct settings;
 struct db;
 
-/* A handle that connects at its first use and again after a loss. conninfo, prepared and timeout are read from the settings, which
- * must stay. NULL: memory is out. */
+/* A handle that connects at its first use and again after a loss. conninfo, prepared and timeout are read from the
+ * settings, which must stay. NULL: memory is out. */
 struct db *db_new(const struct settings *settings);
 
 /* Closes the connection. NULL is allowed. */
@@ -49,7 +51,7 @@ int db_socket(const struct db *db);
 /* What this handle has seen since it was made, for the metrics. */
 struct db_counts {
     uint64_t transactions;
-    uint64_t errors;     /* runs that ended other than ST_OK for the database's reasons, not the caller's */
+    uint64_t errors; /* runs that ended other than ST_OK for the database's reasons, not the caller's */
     uint64_t retries;
     uint64_t connects;
 };
@@ -75,10 +77,12 @@ struct db_tx {
     struct arena *arena;
     enum db_claim claim;
     const char *claim_value;
-    bool read_only;     /* BEGIN READ ONLY; may be run again after a lost connection */
-    bool overflow;      /* more statements than fit: db_run answers ST_INTERNAL */
+    bool read_only; /* BEGIN READ ONLY; may be run again after a lost connection */
+    bool overflow;  /* more statements than fit, or other parameters than the query's: db_run answers ST_INTERNAL */
     unsigned count;
     struct db_statement statement[DB_STATEMENTS_MAX];
+    unsigned sent; /* how many statements went out in the runs that held it; db_run's own */
+    uint64_t hold; /* which hold of the connection is this transaction's, 0: none; db_run's own */
 };
 
 /* An empty transaction without a claim. Rows and parameters live in the arena. */
@@ -87,8 +91,8 @@ void db_tx_init(struct db_tx *tx, struct arena *arena);
 /* Sets the claim. For DB_CLAIM_EMAIL value is any text; for the others it must be the text of a struct uuid. */
 void db_tx_claim(struct db_tx *tx, enum db_claim claim, const char *value);
 
-/* Appends a query; the number of parameters must be the query's own (checked in db_run: ST_INTERNAL). The parameters must live until db_run
- * has answered. The rows are to be read after db_run answered ST_OK. Never NULL. */
+/* Appends a query; the number of parameters must be the query's own (checked in db_run: ST_INTERNAL). The parameters
+ * must live until db_run has answered. The rows are to be read after db_run answered ST_OK. Never NULL. */
 #define db_add(tx, query, ...)                                                                                         \
     db_add_params((tx), (query), (const char *const[]){__VA_ARGS__},                                                   \
                   sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
@@ -100,20 +104,23 @@ enum db_end {
 };
 
 /*
- * Runs the transaction. On ST_OK all rows are there. Else nothing was stored, save when the server was lost between the COMMIT and its answer
- * (ST_UNAVAILABLE, code "outcome_unknown").
+ * Runs the transaction. On ST_OK all rows are there. Else nothing was stored, save when the server was lost between the
+ * COMMIT and its answer (ST_UNAVAILABLE, code "outcome_unknown").
  *
- * A statement may refuse by RAISE with an SQLSTATE of class PA, which decides the status: PA400 PA401 PA403 PA404 PA409 PA422 PA429;
- * its MESSAGE becomes fault.code, its HINT fault.detail, its DETAIL fault.retry_after when it is a number. Of other SQLSTATEs see sqlstate.h.
- * 40001 and 40P01 are run again up to three times, 26000 (statement unknown) once after forgetting what was prepared.
+ * A statement may refuse by RAISE with an SQLSTATE of class PA, which decides the status: PA400 PA401 PA403 PA404 PA409
+ * PA422 PA429; its MESSAGE becomes fault.code, its HINT fault.detail, its DETAIL fault.retry_after when it is a number.
+ * Of other SQLSTATEs see sqlstate.h. 40001 and 40P01 are run again up to three times; a statement that is not prepared
+ * as it should be (26000, 42P05, 0A000) once, on a new connection; a lost connection once, when nothing can have been
+ * stored. A held transaction's later runs are never run again. fault must not be NULL.
  */
 enum status db_run(struct db *db, struct db_tx *tx, enum db_end end, struct fault *fault) MUST_CHECK;
 
-/* Ends a held transaction without storing. Does nothing when none is held. */
+/* Ends a held transaction without storing. Does nothing when none is held. A transaction that is held when db_run is
+ * given another one is rolled back first. */
 void db_rollback(struct db *db);
 
-/* Text of numbers and booleans for parameters; NULL when memory is out cannot be told from SQL NULL, so they answer "" then,
- * which no typed parameter accepts. */
+/* Text of numbers and booleans for parameters; NULL when memory is out cannot be told from SQL NULL, so they answer ""
+ * then, which no typed parameter accepts. */
 const char *db_int(struct arena *arena, int64_t number);
 const char *db_bool(bool value);
 

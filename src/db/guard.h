@@ -1,9 +1,9 @@
 /*
  * Refusing to serve from a database that does not guard its rows.
  *
- * The role that serves must not be superuser, must not have BYPASSRLS, must own nothing in the schema (roles = normal; with roles = single it may
- * own it), and every table of schema parley must have RLS enabled and forced and a policy; every view must be security_invoker;
- * the schema's version must be the program's.
+ * The role that serves must not be superuser, must not have BYPASSRLS, must own nothing in the schema (roles = normal;
+ * with roles = single it may own it), and every table of schema parley must have RLS enabled and forced and a policy;
+ * every view must be security_invoker; the schema's version must be the program's.
  */
 #ifndef PARLEY_DB_GUARD_H
 #define PARLEY_DB_GUARD_H
@@ -17,7 +17,9 @@ struct db;
 struct arena;
 struct settings;
 
-/* ST_OK: safe. ST_FORBIDDEN: unsafe, *reason names the table or role and what to do. ST_UNAVAILABLE: could not be asked. */
-enum status guard_check(struct db *db, struct arena *arena, const struct settings *settings, const char **reason) MUST_CHECK;
+/* ST_OK: safe. ST_FORBIDDEN: unsafe, *reason names the table or role and what to do. ST_UNAVAILABLE: could not be
+ * asked. */
+enum status guard_check(struct db *db, struct arena *arena, const struct settings *settings,
+                        const char **reason) MUST_CHECK;
 
 #endif
