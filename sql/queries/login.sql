@@ -24,6 +24,6 @@ update parley.refresh_tokens set revoked_at = now()
 where user_id = $1::uuid and family_id = $2::uuid and token_hash = $3::text and revoked_at is null;
 
 -- name: refresh_revoke_all
--- Signs a person out everywhere, but for the family $2 (NULL: everywhere).
+-- Signs a person out everywhere.
 update parley.refresh_tokens set revoked_at = now()
-where user_id = $1::uuid and revoked_at is null and ($2::uuid is null or family_id <> $2::uuid);
+where user_id = $1::uuid and revoked_at is null;

@@ -1,0 +1,73 @@
+/* Messages of a session: a page of the active path, one more at its end or beside it. */
+#include "core/message.h"
+
+/* The eleven columns of every query in sql/queries/message.sql. */
+static void from_row(const struct db_rows *rows, unsigned row, struct message *message)
+{
+    *message = (struct message){
+        .seq = row_int(rows, row, 1),
+        .parent_id = row_text(rows, row, 2),
+        .sibling_index = row_int(rows, row, 3),
+        .sibling_count = row_int(rows, row, 4),
+        .role = row_text(rows, row, 5),
+        .content = row_text(rows, row, 6),
+        .content_len = row_length(rows, row, 6),
+        .tool_calls = row_text(rows, row, 7),
+        .metadata = row_text(rows, row, 8),
+        .turn_id = row_text(rows, row, 9),
+        .created_at = row_time(rows, row, 10),
+    };
+    (void)row_uuid(rows, row, 0, &message->id);
+}
+
+static const struct db_rows *queue_range(struct call *call, const char *session, const struct message_range *range)
+{
+    static const enum query queries[] = {
+        [MESSAGE_LAST] = QUERY_MESSAGE_LAST,     [MESSAGE_BEFORE] = QUERY_MESSAGE_BEFORE,
+        [MESSAGE_AFTER] = QUERY_MESSAGE_AFTER,   [MESSAGE_OFFSET] = QUERY_MESSAGE_OFFSET,
+        [MESSAGE_ALL] = QUERY_MESSAGE_ALL,
+    };
+    /* One row more than asked for tells whether there is more. */
+    const char *limit = db_int(call->arena, (int64_t)range->limit + 1);
+    if (range->from == MESSAGE_LAST)
+        return db_add(&call->tx, QUERY_MESSAGE_LAST, call->user.text, session, limit);
+    return db_add(&call->tx, queries[range->from], call->user.text, session, limit, db_int(call->arena, range->at));
+}
+
+enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
+                         struct message_page *page)
+{
+    const struct db_rows *there = db_add(&call->tx, QUERY_MESSAGE_SESSION, call->user.text, session->text);
+    const struct db_rows *rows = queue_range(call, session->text, range);
+    enum status status = call_run(call);
+    if (status != ST_OK)
+        return status;
+    if (there->count == 0)
+        return fault_set(&call->fault, ST_NOT_FOUND, "session_not_found", "No such session.");
+    page->more = rows->count > range->limit;
+    page->count = page->more ? range->limit : rows->count;
+    page->message = arena_alloc(call->arena, page->count * sizeof(*page->message));
+    if (!page->message)
+        return ST_UNAVAILABLE;
+    /* Read from the end, the rows come newest first. */
+    bool backwards = range->from == MESSAGE_LAST || range->from == MESSAGE_BEFORE;
+    for (unsigned i = 0; i < page->count; i++)
+        from_row(rows, i, &page->message[backwards ? page->count - 1 - i : i]);
+    return ST_OK;
+}
+
+enum status message_append(struct call *call, const struct uuid *session, const struct message_new *new_message,
+                           struct message *message)
+{
+    const struct db_rows *rows =
+        db_add(&call->tx, QUERY_MESSAGE_APPEND, call->user.text, session->text, new_message->id.text, new_message->role,
+               new_message->content, new_message->tool_calls, new_message->metadata, new_message->turn_id,
+               new_message->parent_id);
+    enum status status = call_run(call);
+    if (status != ST_OK)
+        return status;
+    if (rows->count == 0)
+        return ST_INTERNAL;
+    from_row(rows, 0, message);
+    return ST_OK;
+}

@@ -1,0 +1,61 @@
+/* Messages of a session: a page of the active path, one more at its end or beside it. */
+#ifndef PARLEY_CORE_MESSAGE_H
+#define PARLEY_CORE_MESSAGE_H
+
+#include "core/call.h"
+
+#define MESSAGE_PAGE_MAX 200
+
+/* As parent of a new message: none, so that it is another first message. */
+#define MESSAGE_NO_PARENT "00000000-0000-0000-0000-000000000000"
+
+struct message {
+    struct uuid id;
+    int64_t seq;
+    const char *parent_id; /* NULL: a first one */
+    int64_t sibling_index, sibling_count;
+    const char *role, *content;
+    size_t content_len;
+    const char *tool_calls, *metadata; /* JSON; NULL: none */
+    const char *turn_id;
+    const char *created_at;
+};
+
+enum message_from {
+    MESSAGE_LAST,   /* the last `limit` of the active path */
+    MESSAGE_BEFORE, /* those before seq `at` */
+    MESSAGE_AFTER,  /* those after seq `at` */
+    MESSAGE_OFFSET, /* those after the first `at` */
+    MESSAGE_ALL,    /* of all branches, after seq `at` */
+};
+
+struct message_range {
+    enum message_from from;
+    unsigned limit; /* 1 to MESSAGE_PAGE_MAX */
+    long at;
+};
+
+/* Always oldest first, whichever way it was read. */
+struct message_page {
+    unsigned count;
+    bool more; /* whether there are more in the direction of reading */
+    struct message *message;
+};
+
+struct message_new {
+    struct uuid id;
+    const char *role, *content;
+    const char *tool_calls, *metadata; /* JSON text; NULL: none */
+    const char *turn_id;               /* NULL: none */
+    const char *parent_id;             /* NULL: the end of the active path */
+};
+
+/* ST_NOT_FOUND for a session that is not there. */
+enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
+                         struct message_page *page) MUST_CHECK;
+
+/* Stores it; with ST_OK it is on disk. ST_NOT_FOUND for a session or parent that is not there. */
+enum status message_append(struct call *call, const struct uuid *session, const struct message_new *new_message,
+                           struct message *message) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* Projects: what a person groups sessions by, alone or with others. */
+#ifndef PARLEY_CORE_PROJECT_H
+#define PARLEY_CORE_PROJECT_H
+
+#include "core/call.h"
+
+#define PROJECT_LIST_MAX 500
+#define PROJECT_NAME_MAX 200         /* characters */
+#define PROJECT_DESCRIPTION_MAX 10000
+
+struct project {
+    struct uuid id;
+    const char *name;
+    const char *description; /* NULL: none, and in a list */
+    bool is_owner;
+    const char *created_at, *updated_at; /* updated_at is NULL in a list */
+};
+
+struct project_list {
+    unsigned count;
+    struct project *project;
+};
+
+/* A name of NULL stays. */
+struct project_change {
+    const char *name;
+    bool set_description;
+    const char *description;
+};
+
+/* Those the call's user is a member of, by name. */
+enum status project_list(struct call *call, struct project_list *list) MUST_CHECK;
+
+enum status project_create(struct call *call, const struct uuid *id, const char *name, const char *description,
+                           struct project *project) MUST_CHECK;
+
+/* Only the owner may: ST_NOT_FOUND for everybody else. */
+enum status project_update(struct call *call, const struct uuid *id, const struct project_change *change,
+                           struct project *project) MUST_CHECK;
+
+/* The owner removes it for all members; a member leaves it. Sessions stay. */
+enum status project_delete(struct call *call, const struct uuid *id) MUST_CHECK;
+
+#endif

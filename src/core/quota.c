@@ -1,0 +1,71 @@
+/* The quota of requests a minute, without a write a request. */
+#include "core/quota.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define PLACES 1024
+#define MINUTE_MS 60000
+
+struct place {
+    struct uuid user;
+    int64_t minute;      /* which minute since the epoch is counted */
+    unsigned known;      /* what the database answered last: all processes' reported requests */
+    unsigned unreported; /* counted here since */
+};
+
+static struct place places[PLACES];
+
+/* FNV-1a over the text of the uuid. */
+static struct place *place_of(const struct uuid *user)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *c = user->text; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return &places[hash % PLACES];
+}
+
+static struct place *place_for(const struct uuid *user, int64_t minute)
+{
+    struct place *place = place_of(user);
+    if (place->minute != minute || strcmp(place->user.text, user->text) != 0)
+        *place = (struct place){.user = *user, .minute = minute};
+    return place;
+}
+
+enum status quota_count(struct call *call, struct quota *quota)
+{
+    int64_t now = clock_real_ms();
+    unsigned limit = (unsigned)call->settings->quota_requests_per_minute;
+    *quota = (struct quota){.limit = limit, .reset = (unsigned)((MINUTE_MS - now % MINUTE_MS + 999) / 1000)};
+    if (limit == 0)
+        return ST_OK;
+    struct place *place = place_for(&call->user, now / MINUTE_MS);
+    if (place->known + place->unreported >= limit) {
+        call->fault.retry_after = quota->reset;
+        return fault_set(&call->fault, ST_TOO_MANY, "requests_per_minute", "Too many requests in one minute.");
+    }
+    place->unreported++;
+    quota->remaining = limit - place->known - place->unreported;
+    unsigned block = limit / 10 ? limit / 10 : 1;
+    if (place->unreported >= block)
+        quota->report = db_add(&call->tx, QUERY_RATE_TAKE, call->user.text, "requests",
+                               db_int(call->arena, place->unreported), db_int(call->arena, limit));
+    return ST_OK;
+}
+
+void quota_settle(const struct call *call, struct quota *quota, enum status status)
+{
+    if (!quota->report)
+        return;
+    struct place *place = place_of(&call->user);
+    if (call->fault.code && strcmp(call->fault.code, "requests_per_minute") == 0)
+        place->known = quota->limit;
+    else if (status == ST_OK && quota->report->count)
+        place->known = (unsigned)row_int(quota->report, 0, 0);
+    else
+        return; /* nothing was stored: the block is reported with a later request */
+    place->unreported = 0;
+    quota->remaining = place->known < quota->limit ? quota->limit - place->known : 0;
+}
