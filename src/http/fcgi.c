@@ -172,12 +172,19 @@ enum status fcgi_accept(struct fcgi *fcgi)
     fcgi->request.ipcFd = fd;
     fcgi->request.keepConnection = 1;
     fcgi->request.detached = 1;
-    if (FCGX_Accept_r(&fcgi->request) != 0) {
-        log_event(LOG_LEVEL_WARN, "not_a_fastcgi_request", log_int("fd", fd));
+    bool taken = FCGX_Accept_r(&fcgi->request) == 0;
+    fcgi->request.keepConnection = 0;
+
+    /* Parameters that end in the middle look whole to libfcgi: only the stream knows. */
+    if (taken && FCGX_GetError(fcgi->request.in) != 0) {
+        close(release(fcgi));
+        taken = false;
+    }
+    if (!taken) {
+        log_event(LOG_LEVEL_INFO, "not_a_fastcgi_request", log_int("fd", fd));
         FCGX_InitRequest(&fcgi->request, -1, 0);
         return ST_NOT_FOUND;
     }
-    fcgi->request.keepConnection = 0;
     fcgi->active = true;
     return ST_OK;
 }

@@ -1,0 +1,24 @@
+/* Runs every unit suite; the exit status is 1 when anything failed. */
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+
+/* One line a suite. */
+#define SUITES(X) X(request) X(route) X(reply)
+
+#define DECLARE(noun) void suite_##noun(void);
+SUITES(DECLARE)
+
+#define REGISTER(noun) suite_##noun();
+
+int main(void)
+{
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 1;
+    SUITES(REGISTER)
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
+    unsigned run = CU_get_number_of_tests_run();
+    CU_cleanup_registry();
+    return failed || !run ? 1 : 0;
+}
