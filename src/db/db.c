@@ -206,16 +206,17 @@ static void fill_fault(struct fault *fault, struct arena *arena, const PGresult 
     fault->retry_after = seconds > 0 ? (unsigned)seconds : 0;
 }
 
-/* One line for a failure that is not the caller's. The server's words are said only where they cannot hold a row's: of
- * wrong SQL. */
-static void log_outcome(const struct pipeline_outcome *outcome, const char *sqlstate)
+/* One line for a failure that is not the caller's, with the query at fault, else the transaction's first. The server's
+ * words are said only where they cannot hold a row's: of wrong SQL. */
+static void log_outcome(const struct db_tx *tx, const struct pipeline_outcome *outcome, const char *sqlstate)
 {
     static const char *const events[] = {
         [PIPELINE_REFUSED] = "database_error", [PIPELINE_LOST] = "database_lost", [PIPELINE_LATE] = "database_late"};
     bool wrong_sql = sqlstate && (!strncmp(sqlstate, "42", 2) || !strncmp(sqlstate, "XX", 2));
     const char *message = wrong_sql ? PQresultErrorField(outcome->error, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    log_event(LOG_LEVEL_ERROR, events[outcome->how], log_str("query", outcome->failed), log_str("sqlstate", sqlstate),
-              log_str("message", message));
+    const char *first = tx->count ? query_table[tx->statement[0].query].name : NULL;
+    log_event(LOG_LEVEL_ERROR, events[outcome->how], log_str("query", outcome->failed ? outcome->failed : first),
+              log_str("sqlstate", sqlstate), log_str("message", message));
 }
 
 /* What a run that did not end well means to the caller. Clears the error. */
@@ -227,7 +228,7 @@ static enum status fail(struct db *db, struct db_tx *tx, struct pipeline_outcome
         status = sqlstate_status(sqlstate);
     if (status == ST_UNAVAILABLE || status == ST_INTERNAL) {
         db->counts.errors++;
-        log_outcome(outcome, sqlstate);
+        log_outcome(tx, outcome, sqlstate);
     }
     if (outcome->how == PIPELINE_REFUSED && sqlstate && !strncmp(sqlstate, "PA", 2))
         fill_fault(fault, tx->arena, outcome->error);

@@ -3,7 +3,22 @@
 #include <CUnit/CUnit.h>
 
 /* One line a suite. */
-#define SUITES(X) X(request) X(route) X(reply)
+#define SUITES(X)                                                                                                      \
+    X(arena)                                                                                                           \
+    X(buf)                                                                                                             \
+    X(clock)                                                                                                           \
+    X(crypto)                                                                                                          \
+    X(failmalloc)                                                                                                      \
+    X(json)                                                                                                            \
+    X(json_writer)                                                                                                     \
+    X(log)                                                                                                             \
+    X(pattern)                                                                                                         \
+    X(status)                                                                                                          \
+    X(utf8)                                                                                                            \
+    X(uuid)                                                                                                            \
+    X(request)                                                                                                         \
+    X(route)                                                                                                           \
+    X(reply) X(sqlstate)
 
 #define DECLARE(noun) void suite_##noun(void);
 SUITES(DECLARE)
