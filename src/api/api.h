@@ -1,8 +1,9 @@
 /*
  * What a handler gets: the request, the answer to write, and the call in which core does the work.
  *
- * A handler reads the input (api/fields.h), calls core, writes the answer, and returns; on anything but ST_OK the answer is made into a problem
- * from call.fault. Authentication, quotas, idempotency and limits are done before it, by server/serve.c, from the route table.
+ * A handler reads the input (api/fields.h), calls core, writes the answer, and returns; on anything but ST_OK the
+ * answer is made into a problem from call.fault. Authentication, quotas, idempotency and limits are done before it, by
+ * server/serve.c, from the route table.
  */
 #ifndef PARLEY_API_API_H
 #define PARLEY_API_API_H
@@ -19,7 +20,8 @@ struct app {
     const struct settings *settings;
     struct db *db;
     struct metrics *metrics; /* NULL in tests */
-    /* Writes the metrics of all processes as Prometheus text; set by server, so that api need not know how they are kept. */
+    /* Writes the metrics of all processes as Prometheus text; set by server, so that api need not know how they are
+     * kept. */
     void (*metrics_write)(struct metrics *metrics, struct buf *out);
 };
 

@@ -1,8 +1,8 @@
 /*
  * Access tokens: JWT with HS256.
  *
- * What must stay true: the signature is checked, in constant time, before a byte of the payload is believed; no algorithm but HS256 is
- * ever taken, whatever the header says.
+ * What must stay true: the signature is checked, in constant time, before a byte of the payload is believed; no
+ * algorithm but HS256 is ever taken, whatever the header says.
  */
 #include "auth/jwt.h"
 
@@ -15,7 +15,7 @@
 #include "base/json_writer.h"
 
 /* base64url of {"alg":"HS256","typ":"JWT"}: the header of every token made here. */
-#define OWN_HEADER "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+#define OWN_HEADER         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 #define SIGNATURE_TEXT_LEN CRYPTO_BASE64_LEN(CRYPTO_SHA256_LEN)
 
 struct parts {

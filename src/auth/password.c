@@ -14,8 +14,8 @@
 #include "base/crypto.h"
 
 /* OWASP's present advice for scrypt: N = 2^15, r = 8, p = 3. */
-#define LOG_N 15
-#define BLOCK 8
+#define LOG_N    15
+#define BLOCK    8
 #define PARALLEL 3
 #define SALT_LEN 16
 #define HASH_LEN 32

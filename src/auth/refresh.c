@@ -74,9 +74,8 @@ enum status refresh_rotate(struct call *call, const struct refresh_token *used, 
         return status;
     call_next(call);
     db_tx_claim(&call->tx, DB_CLAIM_REFRESH, used->family.text);
-    const struct db_rows *rows =
-        db_add(&call->tx, QUERY_REFRESH_ROTATE, used->user.text, used->family.text, used->hash, next->hash,
-               db_int(call->arena, call->settings->refresh_token_seconds));
+    const struct db_rows *rows = db_add(&call->tx, QUERY_REFRESH_ROTATE, used->user.text, used->family.text, used->hash,
+                                        next->hash, db_int(call->arena, call->settings->refresh_token_seconds));
     status = call_run(call);
     if (status != ST_OK)
         return status;

@@ -1,7 +1,8 @@
 /*
  * A call: who asks, and the one transaction that is done on their behalf. Every function of core takes one.
  *
- * What core does is queue statements on call->tx and run it; so a call is one transaction, unless a function's header says otherwise.
+ * What core does is queue statements on call->tx and run it; so a call is one transaction, unless a function's header
+ * says otherwise.
  */
 #ifndef PARLEY_CORE_CALL_H
 #define PARLEY_CORE_CALL_H

@@ -8,7 +8,7 @@
 
 #include "core/call.h"
 
-#define LOGIN_ATTEMPTS 10
+#define LOGIN_ATTEMPTS       10
 #define LOGIN_WINDOW_SECONDS (15 * 60)
 
 struct login {
@@ -16,8 +16,8 @@ struct login {
     const char *password_hash; /* NULL: nobody has this address */
 };
 
-/* Counts an attempt, on disk before the password is compared, and answers the login. ST_TOO_MANY "too_many_logins" beyond LOGIN_ATTEMPTS in the
- * window, for unknown addresses alike. */
+/* Counts an attempt, on disk before the password is compared, and answers the login. ST_TOO_MANY "too_many_logins"
+ * beyond LOGIN_ATTEMPTS in the window, for unknown addresses alike. */
 enum status login_begin(struct call *call, const char *email, struct login *login) MUST_CHECK;
 
 /* Forgets the attempts of an address after a success. */
@@ -26,7 +26,8 @@ enum status login_succeeded(struct call *call, const char *email) MUST_CHECK;
 /* The address of the call's user; ST_UNAUTHENTICATED "user_gone" without one. */
 enum status login_address(struct call *call, const char **email) MUST_CHECK;
 
-/* Queues the new password's hash for the call's user, and signing out all families of refresh tokens. The caller runs the call. */
+/* Queues the new password's hash for the call's user, and signing out all families of refresh tokens. The caller runs
+ * the call. */
 void login_queue_password(struct call *call, const char *password_hash);
 
 /* Signs the call's user out everywhere. */

@@ -23,8 +23,8 @@ static void from_row(const struct db_rows *rows, unsigned row, struct message *m
 static const struct db_rows *queue_range(struct call *call, const char *session, const struct message_range *range)
 {
     static const enum query queries[] = {
-        [MESSAGE_LAST] = QUERY_MESSAGE_LAST,     [MESSAGE_BEFORE] = QUERY_MESSAGE_BEFORE,
-        [MESSAGE_AFTER] = QUERY_MESSAGE_AFTER,   [MESSAGE_OFFSET] = QUERY_MESSAGE_OFFSET,
+        [MESSAGE_LAST] = QUERY_MESSAGE_LAST,   [MESSAGE_BEFORE] = QUERY_MESSAGE_BEFORE,
+        [MESSAGE_AFTER] = QUERY_MESSAGE_AFTER, [MESSAGE_OFFSET] = QUERY_MESSAGE_OFFSET,
         [MESSAGE_ALL] = QUERY_MESSAGE_ALL,
     };
     /* One row more than asked for tells whether there is more. */

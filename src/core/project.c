@@ -43,8 +43,7 @@ static enum status run_for_one(struct call *call, const struct db_rows *rows, st
 enum status project_create(struct call *call, const struct uuid *id, const char *name, const char *description,
                            struct project *project)
 {
-    const struct db_rows *rows =
-        db_add(&call->tx, QUERY_PROJECT_CREATE, call->user.text, id->text, name, description);
+    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_CREATE, call->user.text, id->text, name, description);
     return run_for_one(call, rows, project);
 }
 

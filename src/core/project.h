@@ -4,8 +4,8 @@
 
 #include "core/call.h"
 
-#define PROJECT_LIST_MAX 500
-#define PROJECT_NAME_MAX 200         /* characters */
+#define PROJECT_LIST_MAX        500
+#define PROJECT_NAME_MAX        200 /* characters */
 #define PROJECT_DESCRIPTION_MAX 10000
 
 struct project {

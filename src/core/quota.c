@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define PLACES 1024
+#define PLACES    1024
 #define MINUTE_MS 60000
 
 struct place {

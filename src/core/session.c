@@ -57,8 +57,8 @@ enum status session_create(struct call *call, const struct session_new *new_sess
     const struct settings *settings = call->settings;
     const struct db_rows *rows =
         db_add(&call->tx, QUERY_SESSION_CREATE, call->user.text, new_session->id.text, new_session->title,
-               new_session->project_id, new_session->helper,
-               db_int(call->arena, settings->quota_sessions_per_minute), db_int(call->arena, settings->quota_sessions));
+               new_session->project_id, new_session->helper, db_int(call->arena, settings->quota_sessions_per_minute),
+               db_int(call->arena, settings->quota_sessions));
     return run_for_one(call, rows, session);
 }
 
@@ -79,8 +79,7 @@ enum status session_update(struct call *call, const struct uuid *id, const struc
 
 enum status session_hide(struct call *call, const struct uuid *id)
 {
-    db_add(&call->tx, QUERY_SESSION_HIDE, call->user.text, id->text,
-           db_int(call->arena, call->settings->restore_days));
+    db_add(&call->tx, QUERY_SESSION_HIDE, call->user.text, id->text, db_int(call->arena, call->settings->restore_days));
     return call_run(call);
 }
 
@@ -100,7 +99,6 @@ enum status session_restore(struct call *call, const struct uuid *id, struct ses
 enum status session_activate(struct call *call, const struct uuid *id, const struct uuid *message,
                              struct session *session)
 {
-    const struct db_rows *rows =
-        db_add(&call->tx, QUERY_SESSION_ACTIVATE, call->user.text, id->text, message->text);
+    const struct db_rows *rows = db_add(&call->tx, QUERY_SESSION_ACTIVATE, call->user.text, id->text, message->text);
     return run_for_one(call, rows, session);
 }

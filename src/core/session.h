@@ -4,7 +4,7 @@
 
 #include "core/call.h"
 
-#define SESSION_LIST_MAX 100
+#define SESSION_LIST_MAX  100
 #define SESSION_TITLE_MAX 200 /* characters */
 
 struct session {
@@ -12,16 +12,16 @@ struct session {
     const char *title, *preview; /* NULL before the first message */
     int64_t message_count;       /* on the active path */
     bool is_active;
-    const char *helper, *project_id; /* NULL: none */
+    const char *helper, *project_id;                       /* NULL: none */
     const char *created_at, *updated_at, *last_message_at; /* RFC 3339 */
 };
 
 struct session_filter {
-    unsigned limit;           /* 1 to SESSION_LIST_MAX */
-    const char *project_id;   /* NULL: any */
-    const char *helper;       /* NULL: any */
-    const char *is_active;    /* "true", "false", NULL: any */
-    const char *after_time;   /* the last row that was seen: its last_message_at and id; NULL: from the newest */
+    unsigned limit;         /* 1 to SESSION_LIST_MAX */
+    const char *project_id; /* NULL: any */
+    const char *helper;     /* NULL: any */
+    const char *is_active;  /* "true", "false", NULL: any */
+    const char *after_time; /* the last row that was seen: its last_message_at and id; NULL: from the newest */
     const char *after_id;
 };
 
@@ -48,7 +48,8 @@ struct session_change {
 enum status session_list(struct call *call, const struct session_filter *filter, struct session_list *list) MUST_CHECK;
 
 /* ST_TOO_MANY beyond a quota; ST_NOT_FOUND for a project that is not the user's. */
-enum status session_create(struct call *call, const struct session_new *new_session, struct session *session) MUST_CHECK;
+enum status session_create(struct call *call, const struct session_new *new_session,
+                           struct session *session) MUST_CHECK;
 
 /* The following answer ST_NOT_FOUND for a session that is hidden, another's or not there. */
 enum status session_get(struct call *call, const struct uuid *id, struct session *session) MUST_CHECK;

@@ -23,8 +23,9 @@ struct user_change {
     const char *display_name, *avatar_url;
 };
 
-/* Signs up the call's user, whose id the caller made. What the caller queued on the call before (a refresh token, after this in order) is part of the
- * same transaction, so it queues and does not run: user_created reads the answer once the call ran. ST_CONFLICT "email_taken" comes from the run. */
+/* Signs up the call's user, whose id the caller made. What the caller queued on the call before (a refresh token, after
+ * this in order) is part of the same transaction, so it queues and does not run: user_created reads the answer once the
+ * call ran. ST_CONFLICT "email_taken" comes from the run. */
 const struct db_rows *user_queue_create(struct call *call, const struct user_new *new_user);
 void user_created(const struct db_rows *rows, const char *email, struct user *user);
 

@@ -14,8 +14,9 @@ struct served {
 };
 #define ROUTE_NONE ROUTES_MAX
 
-/* Serves a request: always leaves a complete answer in reply, whatever happens. params, read and source as in request_init. The arena is the
- * caller's, who resets it after sending. Nothing of a failed request is stored; an answer of success is given after its COMMIT. */
+/* Serves a request: always leaves a complete answer in reply, whatever happens. params, read and source as in
+ * request_init. The arena is the caller's, who resets it after sending. Nothing of a failed request is stored; an
+ * answer of success is given after its COMMIT. */
 void serve(const struct app *app, struct arena *arena, const char *const *params, request_read *read, void *source,
            struct reply *reply, struct served *served);
 

@@ -1,0 +1,126 @@
+/* Messages of a session. */
+#include <string.h>
+
+#include "api/fields.h"
+#include "api/handlers.h"
+#include "api/views.h"
+
+#define PAGE_DEFAULT   50
+#define SEQ_MAX        2147483647
+#define TOOL_CALLS_MAX 262144 /* bytes */
+#define METADATA_MAX   65536
+
+/* What part is asked for: offset, before, after, or else the last ones. They exclude one another. */
+static enum status read_range(struct api *api, struct message_range *range)
+{
+    long offset = query_int(api, "offset", 0, SEQ_MAX, -1);
+    long before = query_int(api, "before", 0, SEQ_MAX, -1);
+    long after = query_int(api, "after", 0, SEQ_MAX, -1);
+    const char *branches = request_query(api->request, "branches");
+    range->limit = (unsigned)query_int(api, "limit", 1, MESSAGE_PAGE_MAX, PAGE_DEFAULT);
+    range->from = MESSAGE_LAST;
+    if ((offset >= 0) + (before >= 0) + (after >= 0) > 1)
+        (void)!fault_field(&api->call.fault, "offset", "only one of offset, before and after may be given");
+    if (branches && strcmp(branches, "all") != 0)
+        (void)!fault_field(&api->call.fault, "branches", "must be \"all\"");
+    if (branches && (offset >= 0 || before >= 0))
+        (void)!fault_field(&api->call.fault, "branches", "goes with after alone");
+    if (offset >= 0)
+        *range = (struct message_range){MESSAGE_OFFSET, range->limit, offset};
+    if (before >= 0)
+        *range = (struct message_range){MESSAGE_BEFORE, range->limit, before};
+    if (after >= 0)
+        *range = (struct message_range){MESSAGE_AFTER, range->limit, after};
+    if (branches)
+        *range = (struct message_range){MESSAGE_ALL, range->limit, after >= 0 ? after : 0};
+    return fields_check(api);
+}
+
+/* Where reading goes on: forwards is next, backwards (to older ones) is prev. */
+static void write_link(struct api *api, const struct uuid *session, const struct message_range *range,
+                       const struct message_page *page)
+{
+    bool backwards = range->from == MESSAGE_LAST || range->from == MESSAGE_BEFORE;
+    const char *by = backwards ? "before" : range->from == MESSAGE_OFFSET ? "offset" : "after";
+    int64_t at = range->from == MESSAGE_OFFSET ? range->at + page->count
+                 : backwards                   ? page->message[0].seq
+                                               : page->message[page->count - 1].seq;
+    char *link = arena_printf(api->call.arena, "</api/v1/sessions/%s/messages?limit=%u&%s=%lld%s>; rel=\"%s\"",
+                              session->text, range->limit, by, (long long)at,
+                              range->from == MESSAGE_ALL ? "&branches=all" : "", backwards ? "prev" : "next");
+    if (link)
+        reply_header(api->reply, "Link", link);
+}
+
+enum status messages_list(struct api *api)
+{
+    struct uuid session;
+    struct message_range range;
+    struct message_page page;
+    enum status status = path_uuid(api, 0, &session);
+    if (status == ST_OK)
+        status = read_range(api, &range);
+    if (status == ST_OK)
+        status = message_page(&api->call, &session, &range, &page);
+    if (status != ST_OK)
+        return status;
+
+    struct json_writer *json = reply_json(api->reply, 200);
+    json_begin_array(json);
+    for (unsigned i = 0; i < page.count; i++)
+        view_message(json, session.text, &page.message[i]);
+    json_end_array(json);
+    if (page.more)
+        write_link(api, &session, &range, &page);
+    return ST_OK;
+}
+
+static const char *role_field(struct api *api)
+{
+    static const char *const roles[] = {"user", "assistant", "system", "tool"};
+    const char *role = field_text(api, "role", FIELD_REQUIRED, 16);
+    for (size_t i = 0; role && i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (strcmp(role, roles[i]) == 0)
+            return role;
+    if (role && role[0])
+        (void)!fault_field(&api->call.fault, "role", "must be user, assistant, system or tool");
+    return role;
+}
+
+/* A parent that is given as null makes the message another first one. */
+static const char *parent_field(struct api *api)
+{
+    const char *parent = field_uuid(api, "parent_message_id", FIELD_OPTIONAL);
+    if (!parent && api->call.fault.fields == 0 && field_present(api, "parent_message_id"))
+        return MESSAGE_NO_PARENT;
+    return parent;
+}
+
+enum status messages_create(struct api *api)
+{
+    struct uuid session;
+    struct message message;
+    enum status status = path_uuid(api, 0, &session);
+    if (status == ST_OK)
+        status = fields_body(api);
+    if (status != ST_OK)
+        return status;
+    struct message_new new_message = {
+        .role = role_field(api),
+        .content = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes),
+        .tool_calls = field_json(api, "tool_calls", JSON_ARRAY, TOOL_CALLS_MAX),
+        .metadata = field_json(api, "metadata", JSON_OBJECT, METADATA_MAX),
+        .parent_id = parent_field(api),
+    };
+    /* Only a message that calls tools may say nothing. */
+    if (new_message.content && !new_message.content[0] && !new_message.tool_calls)
+        (void)!fault_field(&api->call.fault, "content", "must not be empty");
+    status = fields_check(api);
+    if (status == ST_OK && !uuid_v7(&new_message.id))
+        status = ST_UNAVAILABLE;
+    if (status == ST_OK)
+        status = message_append(&api->call, &session, &new_message, &message);
+    if (status == ST_OK)
+        view_message(reply_json(api->reply, 201), session.text, &message);
+    return status;
+}

@@ -1,0 +1,57 @@
+/*
+ * THE route table: what can be called, by whom, with how large a body. Everything generic (the token, quotas,
+ * idempotency keys, limits) is done from these rows, before the handler. To add an endpoint, add a row and its handler.
+ *
+ *   method, path          a segment in braces is an id
+ *   who                   ACCESS_ANYONE, or ACCESS_USER: with a valid access token
+ *   body                  the most bytes that are read of a body; 0: there is none
+ *   flags                 ROUTE_IDEMPOTENT_KEY: it creates something, so Idempotency-Key is honoured
+ *                         ROUTE_READ_ONLY: it only reads; ROUTE_UNCOUNTED: outside of the request quota
+ */
+#include "api/api.h"
+#include "api/handlers.h"
+
+#define V1    "/api/v1"
+#define SMALL 16384         /* a few fields */
+#define LARGE (4 * 1048576) /* a message; settings->max_body_bytes is the tighter limit */
+
+#define KEYED ROUTE_IDEMPOTENT_KEY
+#define READS ROUTE_READ_ONLY
+
+const struct route api_routes[] = {
+    /* Signing in. */
+    {METHOD_POST, V1 "/auth/signup", ACCESS_ANYONE, SMALL, 0, auth_signup},
+    {METHOD_POST, V1 "/auth/login", ACCESS_ANYONE, SMALL, 0, auth_login},
+    {METHOD_POST, V1 "/auth/refresh", ACCESS_ANYONE, SMALL, 0, auth_refresh},
+    {METHOD_POST, V1 "/auth/logout", ACCESS_ANYONE, SMALL, 0, auth_logout},
+    {METHOD_POST, V1 "/auth/password", ACCESS_USER, SMALL, 0, auth_password},
+    /* The person. */
+    {METHOD_POST, V1 "/users", ACCESS_ANYONE, SMALL, 0, auth_signup},
+    {METHOD_GET, V1 "/users/me", ACCESS_USER, 0, READS, users_me},
+    {METHOD_PATCH, V1 "/users/me", ACCESS_USER, SMALL, 0, users_update},
+    {METHOD_DELETE, V1 "/users/me", ACCESS_USER, SMALL, 0, users_delete},
+    {METHOD_GET, V1 "/usage", ACCESS_USER, 0, READS, usage_show},
+    /* Sessions. */
+    {METHOD_GET, V1 "/sessions", ACCESS_USER, 0, READS, sessions_list},
+    {METHOD_POST, V1 "/sessions", ACCESS_USER, SMALL, KEYED, sessions_create},
+    {METHOD_GET, V1 "/sessions/{id}", ACCESS_USER, 0, READS, sessions_get},
+    {METHOD_PATCH, V1 "/sessions/{id}", ACCESS_USER, SMALL, 0, sessions_update},
+    {METHOD_DELETE, V1 "/sessions/{id}", ACCESS_USER, SMALL, 0, sessions_delete},
+    {METHOD_PUT, V1 "/sessions/{id}/title", ACCESS_USER, SMALL, 0, sessions_rename},
+    {METHOD_POST, V1 "/sessions/{id}/restore", ACCESS_USER, SMALL, KEYED, sessions_restore},
+    {METHOD_PUT, V1 "/sessions/{id}/active", ACCESS_USER, SMALL, 0, sessions_activate},
+    /* Messages. */
+    {METHOD_GET, V1 "/sessions/{id}/messages", ACCESS_USER, 0, READS, messages_list},
+    {METHOD_POST, V1 "/sessions/{id}/messages", ACCESS_USER, LARGE, KEYED, messages_create},
+    /* Projects and helpers. */
+    {METHOD_GET, V1 "/projects", ACCESS_USER, 0, READS, projects_list},
+    {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},
+    {METHOD_PATCH, V1 "/projects/{id}", ACCESS_USER, 4 * SMALL, 0, projects_update},
+    {METHOD_DELETE, V1 "/projects/{id}", ACCESS_USER, SMALL, 0, projects_delete},
+    {METHOD_GET, V1 "/helpers", ACCESS_USER, 0, READS, helpers_list},
+    /* The process. */
+    {METHOD_GET, "/healthz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_live},
+    {METHOD_GET, "/readyz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_ready},
+    {METHOD_GET, "/metrics", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_metrics},
+    {.path = NULL},
+};

@@ -1,0 +1,95 @@
+/* How the canonical API shows things as JSON. */
+#include "api/views.h"
+
+#include <string.h>
+
+#include "api/fields.h"
+#include "base/crypto.h"
+#include "base/pattern.h"
+
+void view_user(struct json_writer *json, const struct user *user)
+{
+    json_begin_object(json);
+    json_put_text(json, "user_id", user->id.text);
+    json_put_text(json, "email", user->email);
+    json_put_text(json, "display_name", user->display_name);
+    json_put_text(json, "avatar_url", user->avatar_url);
+    json_put_text(json, "created_at", user->created_at);
+    json_put_text(json, "updated_at", user->updated_at);
+    json_end_object(json);
+}
+
+void view_session(struct json_writer *json, const struct session *session)
+{
+    json_begin_object(json);
+    json_put_text(json, "session_id", session->id.text);
+    json_put_text(json, "title", session->title);
+    json_put_text(json, "preview", session->preview);
+    json_put_int(json, "message_count", session->message_count);
+    json_put_bool(json, "is_active", session->is_active);
+    json_put_text(json, "helper", session->helper);
+    json_put_text(json, "project_id", session->project_id);
+    json_put_text(json, "created_at", session->created_at);
+    json_put_text(json, "updated_at", session->updated_at);
+    json_put_text(json, "last_message_at", session->last_message_at);
+    json_end_object(json);
+}
+
+void view_message(struct json_writer *json, const char *session_id, const struct message *message)
+{
+    json_begin_object(json);
+    json_put_text(json, "message_id", message->id.text);
+    json_put_text(json, "session_id", session_id);
+    json_put_int(json, "seq", message->seq);
+    json_put_text(json, "parent_id", message->parent_id);
+    json_put_int(json, "sibling_index", message->sibling_index);
+    json_put_int(json, "sibling_count", message->sibling_count);
+    json_put_text(json, "role", message->role);
+    json_write_key(json, "content");
+    json_write_string(json, message->content, message->content_len);
+    json_put_raw(json, "tool_calls", message->tool_calls);
+    json_put_raw(json, "metadata", message->metadata);
+    json_put_text(json, "turn_id", message->turn_id);
+    json_put_text(json, "created_at", message->created_at);
+    json_end_object(json);
+}
+
+void view_project(struct json_writer *json, const struct project *project)
+{
+    json_begin_object(json);
+    json_put_text(json, "project_id", project->id.text);
+    json_put_text(json, "name", project->name);
+    json_put_bool(json, "is_owner", project->is_owner);
+    if (project->updated_at) {
+        json_put_text(json, "description", project->description);
+        json_put_text(json, "updated_at", project->updated_at);
+    }
+    json_put_text(json, "created_at", project->created_at);
+    json_end_object(json);
+}
+
+const char *view_url_field(struct api *api, const char *name)
+{
+    const char *url = field_text(api, name, FIELD_OPTIONAL, 2048);
+    if (url && !pattern_matches(PATTERN_HTTP_URL, url))
+        (void)!fault_field(&api->call.fault, name, "must be an http or https address");
+    return url;
+}
+
+void view_conditional(struct api *api)
+{
+    struct reply *reply = api->reply;
+    unsigned char digest[CRYPTO_SHA256_LEN];
+    char tag[CRYPTO_BASE64_LEN(16) + 3] = "\"";
+    if (!reply_ok(reply) || crypto_sha256(reply->body.data, reply->body.len, digest) != ST_OK)
+        return;
+    crypto_base64url(digest, 16, tag + 1);
+    (void)strcat(tag, "\"");
+    reply_header(reply, "ETag", tag);
+    reply_header(reply, "Cache-Control", "private, no-cache");
+    const char *known = request_header(api->request, "If-None-Match");
+    if (known && (strcmp(known, "*") == 0 || strstr(known, tag))) {
+        reply->status = 304;
+        reply->no_body = true;
+    }
+}

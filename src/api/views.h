@@ -1,0 +1,25 @@
+/* How the canonical API shows things as JSON, and the few field rules that several handlers share. */
+#ifndef PARLEY_API_VIEWS_H
+#define PARLEY_API_VIEWS_H
+
+#include "api/api.h"
+#include "core/message.h"
+#include "core/project.h"
+#include "core/session.h"
+#include "core/user.h"
+
+#define VIEW_NAME_MAX 200 /* characters of a display name */
+
+void view_user(struct json_writer *json, const struct user *user);
+void view_session(struct json_writer *json, const struct session *session);
+void view_message(struct json_writer *json, const char *session_id, const struct message *message);
+void view_project(struct json_writer *json, const struct project *project);
+
+/* An http or https address in the body; NULL when absent or null. */
+const char *view_url_field(struct api *api, const char *name);
+
+/* Adds an ETag of the body; when the client has this very body already (If-None-Match, RFC 9110 section 13.1.2) the
+ * answer becomes 304. */
+void view_conditional(struct api *api);
+
+#endif
