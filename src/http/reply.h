@@ -1,6 +1,6 @@
 /*
- * One answer: status, headers, body, all in the request's arena. Nothing is sent before it is complete; http/fcgi sends it with its
- * Content-Length.
+ * One answer: status, headers, body, all in the request's arena. Nothing is sent before it is complete; http/fcgi sends
+ * it with its Content-Length.
  */
 #ifndef PARLEY_HTTP_REPLY_H
 #define PARLEY_HTTP_REPLY_H
@@ -42,9 +42,10 @@ bool reply_ok(const struct reply *reply);
 /* The reason phrase of an HTTP status (RFC 9110), "Unknown" for one that this program never sends. */
 const char *reply_reason(unsigned status);
 
-/* Turns status and fault into application/problem+json (RFC 9457): type, title, status, detail, code, errors, request_id; Retry-After where
- * fault has it (1 with 503 otherwise); Cache-Control: no-store; WWW-Authenticate with 401. Whatever was in the reply is dropped. The Allow header of
- * a 405 is the caller's to add afterwards. A NULL fault says nothing beyond the status. */
+/* Turns status and fault into application/problem+json (RFC 9457): type, title, status, detail, code, errors,
+ * request_id; Retry-After where fault has it (1 with 503 otherwise); Cache-Control: no-store; WWW-Authenticate with
+ * 401. Whatever was in the reply is dropped. The Allow header of a 405 is the caller's to add afterwards. A NULL fault
+ * says nothing beyond the status. */
 void problem_reply(struct reply *reply, const struct request *request, enum status status, const struct fault *fault);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * One request as the program sees it: decoded once, bounded, from the FastCGI parameters (RFC 3875 names). Knows nothing of FastCGI's library, so
- * that tests make requests from plain arrays.
+ * One request as the program sees it: decoded once, bounded, from the FastCGI parameters (RFC 3875 names). Knows
+ * nothing of FastCGI's library, so that tests make requests from plain arrays.
  *
- * The path comes from REQUEST_URI by the one decoder here, never from PATH_INFO or SCRIPT_NAME: percent-decoded once per segment after the split at '/',
- * so %2F stays inside its segment; a NUL, control character or invalid UTF-8 is ST_INVALID; "." and ".." segments are ST_INVALID; empty
- * segments at the end are dropped (a trailing slash is the same path), inside they are ST_NOT_FOUND.
+ * The path comes from REQUEST_URI by the one decoder here, never from PATH_INFO or SCRIPT_NAME: percent-decoded once
+ * per segment after the split at '/', so %2F stays inside its segment; a NUL, control character or invalid UTF-8 is
+ * ST_INVALID; "." and ".." segments are ST_INVALID; empty segments at the end are dropped (a trailing slash is the same
+ * path), inside they are ST_NOT_FOUND.
  */
 #ifndef PARLEY_HTTP_REQUEST_H
 #define PARLEY_HTTP_REQUEST_H
@@ -14,15 +15,24 @@
 
 #include "base/status.h"
 
-#define REQUEST_URI_MAX 4096
+#define REQUEST_URI_MAX      4096
 #define REQUEST_SEGMENTS_MAX 12
-#define REQUEST_QUERY_MAX 32
-#define REQUEST_HEADER_MAX 8192 /* longest header value that is read */
-#define REQUEST_COOKIES_MAX 50
+#define REQUEST_QUERY_MAX    32
+#define REQUEST_HEADER_MAX   8192 /* longest header value that is read */
+#define REQUEST_COOKIES_MAX  50
 
 struct arena;
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
+};
 
 struct request_pair {
     const char *name;
@@ -51,8 +61,8 @@ struct request {
     bool body_read;
 };
 
-/* Fills *request from the parameters. On ST_INVALID, ST_TOO_LARGE or ST_NOT_FOUND the request still has an id, a method and a path good
- * enough for an answer and the log, and fault says what is wrong. */
+/* Fills *request from the parameters. On ST_INVALID, ST_TOO_LARGE or ST_NOT_FOUND the request still has an id, a method
+ * and a path good enough for an answer and the log, and fault says what is wrong. */
 enum status request_init(struct request *request, struct arena *arena, const char *const *params, request_read *read,
                          void *source, struct fault *fault) MUST_CHECK;
 
@@ -62,17 +72,19 @@ const char *request_param(const struct request *request, const char *name);
 /* A header by its usual name ("X-User-ID"); NULL when absent or empty. Never "Proxy". */
 const char *request_header(const struct request *request, const char *name);
 
-/* A query parameter; NULL when absent. "" when it is there without a value. A parameter given twice with two values is refused by
- * request_init (ST_INVALID with the field's name). */
+/* A query parameter; NULL when absent. "" when it is there without a value. A parameter given twice with two values is
+ * refused by request_init (ST_INVALID with the field's name). */
 const char *request_query(const struct request *request, const char *name);
 
 /* A cookie's value (RFC 6265, quotes taken off); NULL when absent. The first of several counts. */
 const char *request_cookie(const struct request *request, const char *name);
 
-/* Reads exactly CONTENT_LENGTH bytes. ST_TOO_LARGE beyond max, ST_INVALID when fewer come. A second call answers ST_OK. */
+/* Reads exactly CONTENT_LENGTH bytes. ST_TOO_LARGE beyond max, ST_INVALID when fewer come. A second call answers ST_OK.
+ */
 enum status request_read_body(struct request *request, size_t max, struct fault *fault) MUST_CHECK;
 
-/* Whether the body is declared application/json (parameters allowed); an absent Content-Type with no body counts as JSON. */
+/* Whether the body is declared application/json (parameters allowed); an absent Content-Type with no body counts as
+ * JSON. */
 bool request_is_json(const struct request *request);
 
 /* Whether the caller's own connection is https, by HTTPS=on or X-Forwarded-Proto (the front server's). */

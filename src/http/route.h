@@ -1,8 +1,8 @@
 /*
  * Finding the row of the route table that a request means.
  *
- * A path is a template, "/api/v1/sessions/{id}/messages"; a segment in braces matches any one non-empty segment. Tables are arrays that
- * end with a row whose path is NULL. Literal segments win over braces.
+ * A path is a template, "/api/v1/sessions/{id}/messages"; a segment in braces matches any one non-empty segment. Tables
+ * are arrays that end with a row whose path is NULL. Literal segments win over braces.
  */
 #ifndef PARLEY_HTTP_ROUTE_H
 #define PARLEY_HTTP_ROUTE_H
@@ -14,7 +14,7 @@
 #include "http/request.h"
 
 #define ROUTE_PARAMS_MAX 4
-#define ROUTES_MAX 128
+#define ROUTES_MAX       128
 
 struct api;
 
@@ -38,7 +38,8 @@ struct route {
     enum status (*handler)(struct api *api);
 };
 
-/* The route, its index in the table, and the values of the segments in braces, in order. ST_NOT_FOUND, or ST_NOT_ALLOWED with the methods the path knows in allow
+/* The route, its index in the table, and the values of the segments in braces, in order. ST_NOT_FOUND, or
+ * ST_NOT_ALLOWED with the methods the path knows in allow
  * ("GET, POST"). HEAD finds GET's row. */
 struct route_match {
     const struct route *route;
