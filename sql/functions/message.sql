@@ -45,38 +45,51 @@ declare
     v_siblings integer;
 begin
     perform parley.message_show_path(p_user_id, p_session_id, p_parent_id);
-    update parley.chat_messages m set sibling_count = m.sibling_count + 1
-        where m.user_id = p_user_id and m.session_id = p_session_id and m.parent_id is not distinct from p_parent_id;
+    -- Two statements, because no index serves `is not distinct from`.
+    if p_parent_id is null then
+        update parley.chat_messages m set sibling_count = m.sibling_count + 1
+            where m.user_id = p_user_id and m.session_id = p_session_id and m.parent_id is null;
+    else
+        update parley.chat_messages m set sibling_count = m.sibling_count + 1
+            where m.user_id = p_user_id and m.session_id = p_session_id and m.parent_id = p_parent_id;
+    end if;
     get diagnostics v_siblings = row_count;
     return v_siblings + 1;
 end
 $$;
 comment on function parley.message_branch(uuid, uuid, uuid) is 'Makes room for a sibling and answers its index.';
 
--- Lets the flags say that the active path ends at p_leaf_id (NULL: it is empty). An unknown message is refused (PA404).
+-- Lets the flags say that the active path ends at p_leaf_id (NULL: it is empty). An unknown message is refused (PA404). Only the
+-- messages between the old end, the new end and the fork where they part are touched, however long the path to the fork is.
 create or replace function parley.message_show_path(p_user_id uuid, p_session_id uuid, p_leaf_id uuid)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_path uuid[];
+    v_fork integer;
+    v_shown integer[];
 begin
-    with recursive path as (
-        select m.message_id, m.parent_id from parley.chat_messages m
+    -- Climb to the first message that stands on the active path already.
+    with recursive climb as (
+        select m.seq, m.parent_id, m.on_path from parley.chat_messages m
             where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_leaf_id
         union all
-        select m.message_id, m.parent_id from path p
+        select m.seq, m.parent_id, m.on_path from climb c
             join parley.chat_messages m on m.user_id = p_user_id and m.session_id = p_session_id
-                and m.message_id = p.parent_id
+                and m.message_id = c.parent_id
+            where not c.on_path
     )
-    select coalesce(array_agg(p.message_id), '{}') into v_path from path p;
-    if p_leaf_id is not null and v_path = '{}' then
+    select coalesce(max(c.seq) filter (where c.on_path), 0), array_agg(c.seq) filter (where not c.on_path)
+        into v_fork, v_shown from climb c;
+    if p_leaf_id is not null and v_fork = 0 and v_shown is null then
         raise exception using errcode = 'PA404', message = 'message_not_found', hint = 'No such message in this session.';
     end if;
-    update parley.chat_messages m set on_path = not m.on_path
-        where m.user_id = p_user_id and m.session_id = p_session_id
-            and m.on_path <> (m.message_id = any (v_path));
+    -- A parent is always older than what follows it, so what the path loses is newer than the fork.
+    update parley.chat_messages m set on_path = false
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.seq > v_fork;
+    update parley.chat_messages m set on_path = true
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.seq = any (v_shown);
 end
 $$;
 comment on function parley.message_show_path(uuid, uuid, uuid) is 'Moves the active path so that it ends at a message.';
@@ -88,8 +101,7 @@ create or replace function parley.message_activate(p_user_id uuid, p_session_id 
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_leaf uuid := p_message_id;
-    v_next uuid;
+    v_leaf uuid;
 begin
     perform from parley.chat_sessions s
         where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
@@ -106,8 +118,10 @@ begin
             join parley.chat_messages m on m.user_id = p_user_id and m.session_id = p_session_id
                 and m.parent_id = b.message_id
     )
-    select b.message_id into v_next from branch b order by b.seq desc limit 1;
-    v_leaf := coalesce(v_next, v_leaf);
+    select b.message_id into v_leaf from branch b order by b.seq desc limit 1;
+    if v_leaf is null then
+        raise exception using errcode = 'PA404', message = 'message_not_found', hint = 'No such message in this session.';
+    end if;
     perform parley.message_show_path(p_user_id, p_session_id, v_leaf);
     return query update parley.chat_sessions s set
             active_leaf = v_leaf,

@@ -74,6 +74,13 @@ create table parley.chat_messages (
 );
 -- A page of the active path is one range of this index, however many other branches there are.
 create index chat_messages_path_idx on parley.chat_messages (user_id, session_id, seq) where on_path;
+-- What follows a message: siblings are counted and branches gone down by it.
+create index chat_messages_parent_idx on parley.chat_messages (user_id, session_id, parent_id);
+-- Every index begins with user_id, session_id. Unless it knows that a session belongs to one user, the planner expects
+-- one row of that pair and takes any of them: finding one message by its id then reads the whole session.
+create statistics parley.chat_messages_session_stats (ndistinct, dependencies)
+    on user_id, session_id from parley.chat_messages;
+comment on statistics parley.chat_messages_session_stats is 'A session belongs to one user.';
 comment on table parley.chat_messages is 'Messages: never changed once written, but for the flags that say how the tree is looked at.';
 comment on column parley.chat_messages.user_id is 'Whose it is.';
 comment on column parley.chat_messages.session_id is 'The session it belongs to.';
