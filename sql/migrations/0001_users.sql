@@ -41,7 +41,8 @@ create table parley.login_attempts (
     email        text        not null,
     window_start timestamptz not null,
     attempts     integer     not null,
-    constraint login_attempts_pkey primary key (email)
+    constraint login_attempts_pkey primary key (email),
+    constraint login_attempts_email_shape check (email = lower(email) and char_length(email) <= 254)
 );
 comment on table parley.login_attempts is 'Sign-ins of an address that did not succeed lately; a success removes the row.';
 comment on column parley.login_attempts.email is 'The address in lower case, registered or not.';
