@@ -21,7 +21,8 @@ end
 $$;
 comment on function parley.user_create(uuid, text, text, text, text) is 'Signs a person up.';
 
--- Removes a person and everything that is theirs. Members lose the projects that this person owned.
+-- Removes a person and everything that is theirs. Members lose the projects that this person owned. Failed sign-ins
+-- hold the address, and only the claim parley.email opens them: it is set for this one deletion.
 create or replace function parley.user_delete(p_user_id uuid)
     returns integer
     language plpgsql
@@ -29,8 +30,13 @@ create or replace function parley.user_delete(p_user_id uuid)
 as $$
 declare
     v_deleted integer;
+    v_email text;
 begin
-    delete from parley.user_emails e where e.user_id = p_user_id;
+    for v_email in delete from parley.user_emails e where e.user_id = p_user_id returning e.email loop
+        perform set_config('parley.email', v_email, true);
+        delete from parley.login_attempts a where a.email = v_email;
+        perform set_config('parley.email', '', true);
+    end loop;
     delete from parley.user_projects p where p.owner_id = p_user_id;
     delete from parley.users u where u.user_id = p_user_id;
     get diagnostics v_deleted = row_count;
