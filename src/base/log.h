@@ -20,8 +20,9 @@ void log_request(const char *request_id);
 
 /* One line: ts, level, pid, request (if any), event, then the fields in the given order. Keys are plain words.
  *   log_event(LOG_LEVEL_INFO, "listening", log_str("path", path), log_int("workers", 4));
- * A value is escaped, and cut at 512 bytes; a line ends before the field that would make it longer than 4 KiB, and says `cut=true`.
- * log_event needs one field at least: without any, log_fields(level, event, NULL, 0). errno stays as it was. */
+ * A value is escaped, and cut at 512 bytes; a line ends before the field that would make it longer than 4 KiB, and says
+ * `cut=true`. log_event needs one field at least: without any, log_fields(level, event, NULL, 0). errno stays as it
+ * was. */
 struct log_field {
     const char *key;
     const char *text; /* NULL: number is meant */
@@ -29,8 +30,17 @@ struct log_field {
 };
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, unsigned count);
 
-#define log_str(k, v) ((struct log_field){.key = (k), .text = (v) ? (v) : "-"})
-#define log_int(k, v) ((struct log_field){.key = (k), .number = (v)})
+/* A field of text, "-" for NULL, and one of a number. */
+static inline struct log_field log_str(const char *key, const char *text)
+{
+    return (struct log_field){.key = key, .text = text ? text : "-"};
+}
+
+static inline struct log_field log_int(const char *key, int64_t number)
+{
+    return (struct log_field){.key = key, .number = number};
+}
+
 #define log_event(level, event, ...)                                                                                   \
     log_fields((level), (event), (const struct log_field[]){__VA_ARGS__},                                              \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
