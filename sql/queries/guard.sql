@@ -42,7 +42,8 @@ where n.nspname = 'parley' and c.relkind in ('r', 'p') and has_table_privilege(c
 limit 1;
 
 -- name: guard_tables
-select format(x.fault, c.relname) || ': run `parley migrate`'
+-- The second column is the fault alone, for `parley migrate` itself.
+select format(x.fault, c.relname) || ': run `parley migrate`', format(x.fault, c.relname)
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 cross join lateral (

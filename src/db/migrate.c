@@ -227,6 +227,17 @@ static enum status hash_repeatable(const struct run *run, struct hash *hash, uns
     return buf.failed ? ST_UNAVAILABLE : hash_bytes(buf.data, buf.len, hash);
 }
 
+/* What in the schema does not guard its rows, "" when all does; NULL: could not be asked. */
+static const char *find_fault(struct run *run)
+{
+    PGresult *result;
+    if (ask(run, QUERY_GUARD_TABLES, NULL, &result) != ST_OK)
+        return NULL;
+    const char *fault = PQntuples(result) ? arena_strdup(run->arena, PQgetvalue(result, 0, 1)) : "";
+    PQclear(result);
+    return fault;
+}
+
 static enum status apply_repeatable(struct run *run)
 {
     struct hash hash;
@@ -234,14 +245,18 @@ static enum status apply_repeatable(struct run *run)
     enum status status = hash_repeatable(run, &hash, &count);
     if (status != ST_OK)
         return say(status, REPEATABLE, "cannot be hashed");
+    const char *fault = find_fault(run);
     int row = find_note(run, 0);
-    /* A new table may need a function or policy that was there before it: replace them after each migration too. */
-    if (row >= 0 && !run->changed && !strcmp(PQgetvalue(run->history, row, 2), hash.hex))
+    /* Not needed when they stand as they were noted, no migration made a table since, and nobody switched a guard off.
+     */
+    if (fault && !*fault && !run->changed && row >= 0 && !strcmp(PQgetvalue(run->history, row, 2), hash.hex))
         return ST_OK;
     status = apply(run, schema_repeatable, count, 0, REPEATABLE, &hash);
-    if (status == ST_OK)
-        fprintf(run->out, "functions, policies, views: replaced\n");
-    return status;
+    if (status != ST_OK)
+        return status;
+    fprintf(run->out, "functions, policies, views: replaced\n");
+    fault = find_fault(run);
+    return fault && !*fault ? ST_OK : say(ST_FORBIDDEN, "not safe", fault ? fault : "could not be checked");
 }
 
 /* The role that serves: as the settings say, or whoever is connected. It must be there. */

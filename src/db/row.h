@@ -30,8 +30,8 @@ bool row_bool(const struct db_rows *rows, unsigned row, unsigned column);
 bool row_uuid(const struct db_rows *rows, unsigned row, unsigned column, struct uuid *uuid);
 
 /* A timestamptz as RFC 3339 in UTC with microseconds, "2026-01-31T12:00:00.123456Z"; NULL for SQL NULL. The
- * connection's TimeZone is UTC and its DateStyle ISO, so this only changes the separator and the zone. Written in
- * place, so it lives as long as the rows. */
+ * connection's TimeZone is UTC and its DateStyle ISO, so this only changes the separators and fills the zeros. Lives as
+ * long as the rows; row_text still answers PostgreSQL's own text. */
 const char *row_time(const struct db_rows *rows, unsigned row, unsigned column);
 
 #endif

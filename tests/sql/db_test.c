@@ -1,6 +1,7 @@
 /*
  * The promises of the database layer, against a real server that PGHOST (a folder), PGPORT, PGDATABASE and PGUSER name.
- * It may make and drop schema db_test there. Every test runs twice: with prepared statements and without.
+ * It may make and drop schema db_test there. Every test runs twice: with prepared statements and without; `db_test
+ * unnamed` does only the latter, as an old PgBouncer needs it.
  */
 #undef _FORTIFY_SOURCE /* send and recv are replaced below, to count them */
 #include "db/db.h"
@@ -174,6 +175,7 @@ static void db_statement_may_refuse_with_a_code(void)
     struct db_tx tx = new_tx();
     db_add(&tx, QUERY_REFUSE, "PA429", "too_many_turns", "Wait a little.", "17");
     CU_ASSERT_EQUAL(db_run(db, &tx, DB_COMMIT, &fault), ST_TOO_MANY);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fault.code);
     CU_ASSERT_STRING_EQUAL(fault.code, "too_many_turns");
     CU_ASSERT_STRING_EQUAL(fault.detail, "Wait a little.");
     CU_ASSERT_EQUAL(fault.retry_after, 17);
@@ -315,6 +317,7 @@ static void db_late_answer_is_nobody_elses(void)
     struct db_tx tx = new_tx();
     db_add(&tx, QUERY_SLEEP, "1");
     CU_ASSERT_EQUAL(db_run(db, &tx, DB_COMMIT, &fault), ST_UNAVAILABLE);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fault.code);
     CU_ASSERT_STRING_EQUAL(fault.code, "outcome_unknown");
     CU_ASSERT(clock_monotonic_ms() - start < 400);
     CU_ASSERT_EQUAL(db_socket(db), -1);
@@ -333,7 +336,7 @@ static void db_server_restarted_while_idle_costs_nothing(void)
     end_session_of(db);
     CU_ASSERT_EQUAL(add_row("1", NULL), ST_OK);
     CU_ASSERT_EQUAL(total(), 1);
-    CU_ASSERT_EQUAL(db_counts(db)->connects, connects + 1);
+    CU_ASSERT(db_counts(db)->connects <= connects + 1); /* none behind a pooler */
     CU_ASSERT_EQUAL(db_counts(db)->retries, retries);
 }
 
@@ -389,6 +392,7 @@ static void db_lost_answer_of_a_write_is_told_as_unknown(void)
     struct db_tx tx = new_tx();
     db_add(&tx, QUERY_ADD, "1", NULL);
     CU_ASSERT_EQUAL(db_run(far, &tx, DB_COMMIT, &fault), ST_UNAVAILABLE);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fault.code);
     CU_ASSERT_STRING_EQUAL(fault.code, "outcome_unknown");
     /* It was stored indeed, and once. */
     CU_ASSERT_EQUAL(total(), 1);
@@ -504,7 +508,7 @@ static bool make_schema(void)
     return true;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const char *folder = getenv("PGHOST");
     const char *port = getenv("PGPORT");
@@ -525,7 +529,8 @@ int main(void)
     if (!make_schema() || CU_initialize_registry() != CUE_SUCCESS)
         return 1;
     arena_free(arena);
-    add_suite("prepared statements", use_prepared);
+    if (argc < 2 || strcmp(argv[1], "unnamed") != 0)
+        add_suite("prepared statements", use_prepared);
     add_suite("unnamed statements", use_unnamed);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
