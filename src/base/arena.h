@@ -22,8 +22,8 @@ void arena_free(struct arena *arena);
 /* n zeroed bytes, aligned for any type; NULL when the cap or memory is out. n = 0 gives a valid pointer. */
 void *arena_alloc(struct arena *arena, size_t n);
 
-/* The same bytes with room for n, in place when they were the last thing handed out, else a copy; what is new is zero. bytes may be
- * NULL (old_n 0). NULL when the cap or memory is out: the old bytes stay as they are. */
+/* The same bytes with room for n, in place when they were the last thing handed out, else a copy; what is new is zero.
+ * bytes may be NULL (old_n 0). NULL when the cap or memory is out: the old bytes stay as they are. */
 void *arena_grow(struct arena *arena, void *bytes, size_t old_n, size_t n);
 
 /* Copies of text, NUL-terminated; NULL when memory is out. The second takes exactly n bytes. */

@@ -1,9 +1,9 @@
 /*
  * Reading JSON. The only user of json-c.
  *
- * json-c accepts what RFC 8259 does not (NaN, single quotes, raw control characters, overlong UTF-8, and more), so that a
- * validator of our own goes over the bytes first, in one pass: RFC 8259, UTF-8, no U+0000 (PostgreSQL cannot keep it),
- * no lone surrogate, no key twice in one object, at most JSON_DEPTH_MAX levels.
+ * json-c accepts what RFC 8259 does not (NaN, single quotes, raw control characters, overlong UTF-8, and more), so that
+ * a validator of our own goes over the bytes first, in one pass: RFC 8259, UTF-8, no U+0000 (PostgreSQL cannot keep
+ * it), no lone surrogate, no key twice in one object, at most JSON_DEPTH_MAX levels.
  */
 #ifndef PARLEY_BASE_JSON_H
 #define PARLEY_BASE_JSON_H
@@ -28,11 +28,11 @@ struct json_error {
     char key[65];        /* the top-level key under which it stands, cut to 64 bytes of valid UTF-8; "" when none */
 };
 
-/* Whether the n bytes are one JSON text as described above; on ST_INVALID *error says why. ST_UNAVAILABLE: memory is out
- * (scratch is taken from the arena). */
+/* Whether the n bytes are one JSON text as described above; on ST_INVALID *error says why. ST_UNAVAILABLE: memory is
+ * out (scratch is taken from the arena). */
 enum status json_check(struct arena *arena, const char *text, size_t n, struct json_error *error) MUST_CHECK;
 
-/* Checks, then parses. The document lives until the arena is reset. text must stay as long (json_raw points into it). */
+/* Checks, then parses. The document lives until the arena is reset. text must stay as long: json_raw reads it. */
 enum status json_parse(struct arena *arena, const char *text, size_t n, const struct json **document,
                        struct json_error *error) MUST_CHECK;
 
@@ -53,7 +53,8 @@ int64_t json_int(const struct json *value);
 bool json_bool(const struct json *value);
 double json_double(const struct json *value);
 
-/* The value as JSON text exactly as the caller wrote it (numbers keep every digit), copied into the arena. NULL: memory is out. */
+/* The value as JSON text exactly as the caller wrote it (numbers keep every digit), copied into the arena. NULL: memory
+ * is out. */
 const char *json_raw(struct arena *arena, const struct json *value);
 
 #endif

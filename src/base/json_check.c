@@ -287,12 +287,12 @@ static int compare_names(const void *a, const void *b)
 /* Whether the names of the object that closes now differ; takes them off the stack. */
 static enum status check_names(struct scan *scan, size_t first, unsigned depth)
 {
-    struct name *names = scan->names + first;
     size_t count = scan->name_count - first;
-    const struct name *duplicate = NULL;
     scan->name_count = first;
     if (count < 2)
         return ST_OK;
+    struct name *names = scan->names + first;
+    const struct name *duplicate = NULL;
     qsort(names, count, sizeof(*names), compare_names);
     for (size_t i = 1; i < count; i++) {
         bool same = names[i].len == names[i - 1].len && !memcmp(names[i].text, names[i - 1].text, names[i].len);

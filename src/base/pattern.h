@@ -1,8 +1,8 @@
 /*
  * The shapes of small inputs, as regular expressions. The only user of PCRE2.
  *
- * All patterns of the program stand in one table in pattern.c, are anchored at both ends, compiled once by pattern_init, and run
- * under a match limit, so that no input can make them run long.
+ * All patterns of the program stand in one table in pattern.c, are anchored at both ends, compiled once by
+ * pattern_init, and run under a match limit, so that no input can make them run long.
  */
 #ifndef PARLEY_BASE_PATTERN_H
 #define PARLEY_BASE_PATTERN_H
@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 enum pattern {
-    PATTERN_EMAIL,           /* ASCII: one @, up to 64 bytes before it, host labels with a dot behind it; no spaces or double quotes; up to 254 bytes */
+    /* ASCII: one @, up to 64 bytes before it, a host name with a dot behind it, up to 254 in all; no double quotes. */
+    PATTERN_EMAIL,
     PATTERN_IDEMPOTENCY_KEY, /* 1 to 255 visible ASCII characters */
     PATTERN_REQUEST_ID,      /* 8 to 64 of A-Z a-z 0-9 . _ - */
     PATTERN_NAME,            /* a helper's name: a-z 0-9 _ -, starts with a letter, up to 64 */

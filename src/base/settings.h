@@ -1,6 +1,6 @@
 /*
- * The values of the options, as every layer may read them. Filled by server/config from the one table in server/options.c,
- * where each is explained; read-only after that. Texts live as long as the configuration.
+ * The values of the options, as every layer may read them. Filled by server/config from the one table in
+ * server/options.c, where each is explained; read-only after that. Texts live as long as the configuration.
  */
 #ifndef PARLEY_BASE_SETTINGS_H
 #define PARLEY_BASE_SETTINGS_H

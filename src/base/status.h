@@ -35,8 +35,8 @@ struct fault_field {
 };
 
 struct fault {
-    const char *code;   /* stable, snake_case; NULL: the status' own */
-    const char *detail; /* a sentence for people; NULL: none. Never holds what the caller sent */
+    const char *code;     /* stable, snake_case; NULL: the status' own */
+    const char *detail;   /* a sentence for people; NULL: none. Never holds what the caller sent */
     unsigned retry_after; /* seconds; 0: not said */
     unsigned fields;
     struct fault_field field[FAULT_FIELDS_MAX];
