@@ -11,14 +11,18 @@
     X(failmalloc)                                                                                                      \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
+    X(jwt)                                                                                                             \
     X(log)                                                                                                             \
+    X(password)                                                                                                        \
     X(pattern)                                                                                                         \
-    X(status)                                                                                                          \
-    X(utf8)                                                                                                            \
-    X(uuid)                                                                                                            \
+    X(reply)                                                                                                           \
     X(request)                                                                                                         \
     X(route)                                                                                                           \
-    X(reply) X(sqlstate)
+    X(serve)                                                                                                           \
+    X(sqlstate)                                                                                                        \
+    X(status)                                                                                                          \
+    X(utf8)                                                                                                            \
+    X(uuid)
 
 #define DECLARE(noun) void suite_##noun(void);
 SUITES(DECLARE)
