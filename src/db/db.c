@@ -26,6 +26,7 @@
 struct db {
     const struct settings *settings;
     struct connection connection;
+    bool refused;
     uint64_t holds; /* how many there were */
     uint64_t hold;  /* the one that is open, 0: none */
     struct db_counts counts;
@@ -56,6 +57,8 @@ static int64_t deadline_from_now(const struct db *db)
  */
 static enum status connect_now(struct db *db, bool check)
 {
+    if (db->refused)
+        return ST_UNAVAILABLE;
     if (check ? connection_is_alive(&db->connection) : db->connection.pg != NULL)
         return ST_OK;
     db_close(db);
@@ -66,6 +69,13 @@ static enum status connect_now(struct db *db, bool check)
 enum status db_connect(struct db *db)
 {
     return connect_now(db, false);
+}
+
+void db_refuse(struct db *db, bool refuse)
+{
+    db->refused = refuse;
+    if (refuse)
+        db_close(db);
 }
 
 void db_close(struct db *db)

@@ -42,6 +42,10 @@ void db_free(struct db *db);
 /* Whether a connection stands (it may have died since). Connects when there is none. */
 enum status db_connect(struct db *db) MUST_CHECK;
 
+/* While a handle is refused, it is closed and every use of it answers ST_UNAVAILABLE at once: for whoever waits until the database has
+ * passed the guard (db/guard.h). */
+void db_refuse(struct db *db, bool refuse);
+
 /* Closes the connection; the next use makes a new one. */
 void db_close(struct db *db);
 

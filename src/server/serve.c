@@ -188,5 +188,8 @@ void serve(const struct app *app, struct arena *arena, const char *const *params
 
     served->route = passage.api.match.route ? passage.api.match.index : ROUTE_NONE;
     served->status = reply->status;
+    served->method = request.method_name;
+    served->path = request.path;
+    served->user = passage.api.call.user;
     served->micros = clock_monotonic_us() - start;
 }

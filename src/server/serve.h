@@ -11,6 +11,9 @@ struct served {
     unsigned route; /* index in api_routes; ROUTE_NONE when none matched */
     unsigned status;
     int64_t micros;
+    const char *method; /* these live as long as the arena; NULL: not known */
+    const char *path;   /* without the query */
+    struct uuid user;   /* who was found to call; text "" when nobody was */
 };
 #define ROUTE_NONE ROUTES_MAX
 

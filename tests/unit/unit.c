@@ -7,12 +7,15 @@
     X(arena)                                                                                                           \
     X(buf)                                                                                                             \
     X(clock)                                                                                                           \
+    X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
     X(jwt)                                                                                                             \
     X(log)                                                                                                             \
+    X(metrics)                                                                                                         \
+    X(options)                                                                                                         \
     X(password)                                                                                                        \
     X(pattern)                                                                                                         \
     X(reply)                                                                                                           \

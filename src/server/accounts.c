@@ -1,0 +1,166 @@
+/*
+ * `parley user`: accounts, for the administrator.
+ *
+ * What must stay true: passwords come from stdin, never from the command line, where every user of the machine could
+ * read them.
+ */
+#include "server/accounts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "auth/password.h"
+#include "base/arena.h"
+#include "base/crypto.h"
+#include "base/pattern.h"
+#include "base/utf8.h"
+#include "core/login.h"
+#include "core/user.h"
+#include "server/commands.h"
+
+#define ARENA_CAP ((size_t)1 << 20)
+
+/* One line of stdin, without its end; a terminal does not show it. */
+static bool read_password(char password[PASSWORD_MAX + 2])
+{
+    struct termios shown, hidden;
+    bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+    if (terminal) {
+        hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        (void)fputs("password: ", stderr);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    bool read = fgets(password, PASSWORD_MAX + 2, stdin) != NULL;
+    if (terminal) {
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        (void)fputc('\n', stderr);
+    }
+    if (!read)
+        return false;
+    password[strcspn(password, "\r\n")] = '\0';
+    size_t n = strlen(password);
+    return utf8_valid(password, n) && utf8_length(password, n) >= PASSWORD_MIN && n <= PASSWORD_MAX;
+}
+
+static enum status ask_hash(struct call *call, char hash[PASSWORD_HASH_MAX])
+{
+    char password[PASSWORD_MAX + 2];
+    enum status status = ST_OK;
+    if (!read_password(password))
+        status = fault_set(&call->fault, ST_INVALID, "invalid_password",
+                           "The password is the first line of stdin and has 8 characters or more.");
+    if (status == ST_OK)
+        status = password_init(1);
+    if (status == ST_OK)
+        status = password_hash(password, hash, &call->fault);
+    crypto_wipe(password, sizeof(password));
+    return status;
+}
+
+static enum status add(struct call *call, const char *email)
+{
+    char hash[PASSWORD_HASH_MAX];
+    struct uuid id;
+    enum status status = ask_hash(call, hash);
+    if (status == ST_OK && !uuid_v7(&id))
+        status = ST_UNAVAILABLE;
+    if (status != ST_OK)
+        return status;
+    call_set_user(call, &id);
+    (void)user_queue_create(call, &(struct user_new){.email = email, .password_hash = hash});
+    status = call_run(call);
+    if (status == ST_OK)
+        puts(id.text);
+    return status;
+}
+
+/* The call becomes the one of the address' owner. */
+static enum status become(struct call *call, const char *email)
+{
+    struct uuid id;
+    enum status status = login_find(call, email, &id);
+    call_next(call);
+    if (status == ST_OK)
+        call_set_user(call, &id);
+    return status;
+}
+
+static enum status set_password(struct call *call, const char *email)
+{
+    char hash[PASSWORD_HASH_MAX];
+    enum status status = ask_hash(call, hash);
+    if (status == ST_OK)
+        status = become(call, email);
+    if (status != ST_OK)
+        return status;
+    login_queue_password(call, hash);
+    return call_run(call);
+}
+
+static enum status show(struct call *call, const char *email)
+{
+    struct user user;
+    enum status status = become(call, email);
+    if (status == ST_OK)
+        status = user_get(call, &user);
+    if (status == ST_OK)
+        printf("%s  %s  %s  since %s\n", user.id.text, email, user.display_name ? user.display_name : "-",
+               user.created_at);
+    return status;
+}
+
+static enum status remove_account(struct call *call, const char *email)
+{
+    enum status status = become(call, email);
+    return status == ST_OK ? user_delete(call) : status;
+}
+
+static const struct {
+    const char *name;
+    enum status (*run)(struct call *call, const char *email);
+} verbs[] = {{"add", add}, {"password", set_password}, {"show", show}, {"remove", remove_account}};
+
+static int run(const struct settings *settings, unsigned verb, const char *email)
+{
+    struct call call;
+    struct arena *arena = arena_new(ARENA_CAP);
+    struct db *db = db_new(settings);
+    enum status status = ST_UNAVAILABLE;
+    if (arena && db) {
+        call_init(&call, arena, db, settings);
+        status = verbs[verb].run(&call, email);
+        if (status != ST_OK)
+            fprintf(stderr, "parley: %s\n", call.fault.detail ? call.fault.detail : status_code(status));
+    }
+    db_free(db);
+    arena_free(arena);
+    return status == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int accounts_command(int argc, char **argv)
+{
+    for (unsigned verb = 0; argc >= 3 && verb < sizeof(verbs) / sizeof(verbs[0]); verb++) {
+        if (strcmp(argv[1], verbs[verb].name) != 0)
+            continue;
+        char *email = argv[2];
+        for (char *c = email; *c; c++)
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c - 'A' + 'a');
+        if (!pattern_matches(PATTERN_EMAIL, email)) {
+            fprintf(stderr, "parley: %s is not an e-mail address\n", email);
+            return EX_USAGE;
+        }
+        argv[2] = argv[0];
+        struct config *config = commands_config(argc - 2, argv + 2, CONFIG_DATABASE);
+        int status = config ? run(&config->settings, verb, email) : EX_CONFIG;
+        config_free(config);
+        return status;
+    }
+    fputs("usage: parley user add | password | show | remove EMAIL [-c FILE]\n", stderr);
+    return EX_USAGE;
+}

@@ -1,0 +1,219 @@
+/*
+ * The commands of the program.
+ *
+ * What must stay true: what they find goes to stdout, what is wrong to stderr; the exit status is 0 only when all was
+ * well.
+ */
+#include "server/commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "db/guard.h"
+#include "db/migrate.h"
+#include "server/master.h"
+#include "server/options.h"
+#include "server/systemd.h"
+
+#define COMMAND_ARENA ((size_t)1 << 20)
+#define PURGE_BATCH   500
+
+/* The file of `[-c FILE]`; false when the arguments are anything else. */
+static bool read_arguments(int argc, char **argv, const char **file)
+{
+    *file = NULL;
+    if (argc == 3 && !strcmp(argv[1], "-c"))
+        *file = argv[2];
+    else if (argc != 1) {
+        fprintf(stderr, "usage: parley %s [-c FILE]\n", argv[0]);
+        return false;
+    }
+    *file = config_path(*file);
+    return true;
+}
+
+struct config *commands_config(int argc, char **argv, enum config_use use)
+{
+    const char *file;
+    if (!read_arguments(argc, argv, &file))
+        return NULL;
+    struct config *config = config_read(file, environ, use);
+    if (config)
+        config_complain(config, stderr);
+    if (config && !config->errors) {
+        log_open(STDERR_FILENO, (enum log_level)log_level_parse(config->settings.log_level));
+        return config;
+    }
+    config_free(config);
+    return NULL;
+}
+
+int commands_serve(int argc, char **argv)
+{
+    const char *file;
+    if (geteuid() == 0) {
+        fputs("parley: does not serve as root: start it as a user that can do nothing else\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (!read_arguments(argc, argv, &file))
+        return EX_USAGE;
+    struct config *config = commands_config(argc, argv, CONFIG_SERVE);
+    return config ? master_run(config, file) : EX_CONFIG;
+}
+
+bool commands_started_to_serve(void)
+{
+    return systemd_is_listener(STDIN_FILENO);
+}
+
+int commands_check(int argc, char **argv)
+{
+    struct config *config = commands_config(argc, argv, CONFIG_SERVE);
+    if (!config)
+        return EXIT_FAILURE;
+    puts("the configuration is good");
+    config_free(config);
+    return EXIT_SUCCESS;
+}
+
+int commands_routes(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    route_print(api_routes, stdout);
+    return EXIT_SUCCESS;
+}
+
+int commands_options(int argc, char **argv)
+{
+    if (argc < 2)
+        options_print(stdout);
+    else if (!strcmp(argv[1], "--example"))
+        options_print_example(stdout);
+    else if (!strcmp(argv[1], "--markdown"))
+        options_print_markdown(stdout);
+    else {
+        fputs("usage: parley options [--example | --markdown]\n", stderr);
+        return EX_USAGE;
+    }
+    return EXIT_SUCCESS;
+}
+
+int commands_migrate(int argc, char **argv)
+{
+    struct config *config = commands_config(argc, argv, CONFIG_DATABASE);
+    enum status status = config ? migrate_run(&config->settings, stdout) : ST_INVALID;
+    config_free(config);
+    return status == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- doctor: one line a finding, and what to do --- */
+
+static bool find(bool good, const char *what, const char *more)
+{
+    printf("%-8s%s%s%s\n", good ? "ok" : "failed", what, *more ? ": " : "", more);
+    return good;
+}
+
+/* Asks what serving asks, by the role that serves. */
+static bool examine_database(const struct settings *settings)
+{
+    const char *reason = NULL;
+    struct arena *arena = arena_new(COMMAND_ARENA);
+    struct db *db = db_new(settings);
+    bool good = arena && db && db_connect(db) == ST_OK;
+    find(good, "database", good ? "answers" : "cannot be reached: see the line above, the option `database` and PG*");
+    if (good) {
+        enum status status = guard_check(db, arena, settings, &reason);
+        good = find(status == ST_OK, "guard",
+                    status == ST_OK ? "every row is guarded from the role that serves"
+                    : reason        ? reason
+                                    : "could not be asked: see the line above");
+        if (good)
+            printf("%-8sschema: version %d\n", "ok", migrate_newest());
+    }
+    db_free(db);
+    arena_free(arena);
+    return good;
+}
+
+static bool examine_listener(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    bool good = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    const char *more = good              ? "accepts"
+                       : errno == EACCES ? "this user may not connect: the web server has to be in the socket's group"
+                       : errno == ENOENT || errno == ECONNREFUSED ? "nobody listens: start `parley serve`"
+                                                                  : strerror(errno);
+    if (fd >= 0)
+        close(fd);
+    return find(good, path, more);
+}
+
+int commands_doctor(int argc, char **argv)
+{
+    struct config *config = commands_config(argc, argv, CONFIG_SERVE);
+    if (!find(config != NULL, "configuration", config ? "" : "see the lines above"))
+        return EXIT_FAILURE;
+    bool good = examine_database(&config->settings);
+    good = examine_listener(config->settings.listen) && good;
+    config_free(config);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- purge --- */
+
+/* Removes what one query finds due, a batch a transaction; *total counts it. */
+static enum status purge_all(struct db *db, struct arena *arena, enum query query, int64_t *total)
+{
+    enum status status;
+    int64_t affected;
+    *total = 0;
+    do {
+        struct db_tx tx;
+        struct fault fault = {0};
+        db_tx_init(&tx, arena);
+        db_tx_claim(&tx, DB_CLAIM_PURGE, "due");
+        const struct db_rows *rows = db_add(&tx, query, db_int(arena, PURGE_BATCH));
+        status = db_run(db, &tx, DB_COMMIT, &fault);
+        affected = status == ST_OK ? rows->affected : 0;
+        *total += affected;
+        arena_reset(arena);
+    } while (affected == PURGE_BATCH);
+    return status;
+}
+
+int commands_purge(int argc, char **argv)
+{
+    static const struct {
+        enum query query;
+        const char *what;
+    } dues[] = {{QUERY_PURGE_SESSIONS, "sessions"},
+                {QUERY_PURGE_IDEMPOTENCY_KEYS, "idempotency keys"},
+                {QUERY_PURGE_REFRESH_TOKENS, "refresh tokens"},
+                {QUERY_PURGE_LOGIN_ATTEMPTS, "login attempts"}};
+    struct config *config = commands_config(argc, argv, CONFIG_DATABASE);
+    struct arena *arena = config ? arena_new(COMMAND_ARENA) : NULL;
+    struct db *db = arena ? db_new(&config->settings) : NULL;
+    enum status status = db ? ST_OK : ST_UNAVAILABLE;
+    for (unsigned i = 0; status == ST_OK && i < sizeof(dues) / sizeof(dues[0]); i++) {
+        int64_t total;
+        status = purge_all(db, arena, dues[i].query, &total);
+        printf("%s: %lld removed\n", dues[i].what, (long long)total);
+    }
+    db_free(db);
+    arena_free(arena);
+    config_free(config);
+    return status == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

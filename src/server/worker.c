@@ -1,0 +1,203 @@
+/*
+ * The worker's loop.
+ *
+ * What must stay true: signals that end it are blocked but where it waits and right before, so that no read, write or
+ * transaction is ever cut by one; no row is read or written before the database has proved that it guards them.
+ */
+#include "server/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "db/db.h"
+#include "db/guard.h"
+#include "http/fcgi.h"
+#include "server/metrics.h"
+#include "server/serve.h"
+
+#define ARENA_BASE     ((size_t)16 << 20)
+#define GUARD_PAUSE_MS 1000
+
+struct worker {
+    struct app app;
+    struct fcgi *fcgi;
+    struct arena *arena;
+    sigset_t open; /* the mask while it waits */
+    pid_t master;
+    bool guarded;        /* the database has proved itself */
+    int64_t guard_again; /* when to ask it next */
+    int64_t left;        /* requests until it makes room */
+};
+
+enum ending { GO_ON, END_NOW, END_WHEN_EMPTY };
+
+/* Set by signals alone, which come only where they are let in. */
+static volatile sig_atomic_t ending;
+
+static void on_signal(int number)
+{
+    if (ending != END_NOW)
+        ending = number == SIGUSR1 ? END_WHEN_EMPTY : END_NOW;
+}
+
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+/* A terminal sends SIGINT and SIGHUP to the whole group: under a master they are the master's business. */
+static void init_signals(struct worker *worker)
+{
+    static const int held[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    for (unsigned i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+        sigaddset(&blocked, held[i]);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    sigemptyset(&worker->open);
+    ending = GO_ON;
+    handle(SIGTERM, on_signal);
+    handle(SIGUSR1, on_signal);
+    handle(SIGINT, worker->master ? SIG_IGN : on_signal);
+    handle(SIGHUP, worker->master ? SIG_IGN : on_signal);
+    handle(SIGPIPE, SIG_IGN);
+    if (worker->master)
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+/* Lets waiting signals in: a wait that finds a connection at once never does. */
+static void notice_signals(const struct worker *worker)
+{
+    sigset_t blocked;
+    sigprocmask(SIG_SETMASK, &worker->open, &blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* So many requests that workers which started together do not end together. */
+static int64_t lifetime(int max_requests)
+{
+    if (!max_requests)
+        return INT64_MAX;
+    return max_requests + (int64_t)((unsigned)getpid() * 2654435761U % ((unsigned)max_requests / 10 + 1));
+}
+
+static bool worker_init(struct worker *worker, int listen_fd)
+{
+    const struct settings *settings = worker->app.settings;
+    worker->left = lifetime(settings->max_requests);
+    worker->arena = arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes);
+    worker->app.db = db_new(settings);
+    worker->fcgi = fcgi_new(listen_fd);
+    return worker->arena && worker->app.db && worker->fcgi;
+}
+
+static void worker_fini(struct worker *worker)
+{
+    fcgi_free(worker->fcgi);
+    db_free(worker->app.db);
+    arena_free(worker->arena);
+}
+
+/* Asks the database to prove itself, at most once a second; until it has, nothing else is asked of it. False: it is
+ * unsafe. */
+static bool ask_guard(struct worker *worker)
+{
+    const char *reason;
+    if (worker->guarded || clock_monotonic_ms() < worker->guard_again)
+        return true;
+    db_refuse(worker->app.db, false);
+    enum status status = guard_check(worker->app.db, worker->arena, worker->app.settings, &reason);
+    if (status == ST_FORBIDDEN)
+        log_event(LOG_LEVEL_ERROR, "database_unsafe", log_str("reason", reason));
+    worker->guarded = status == ST_OK;
+    worker->guard_again = clock_monotonic_ms() + GUARD_PAUSE_MS;
+    db_refuse(worker->app.db, !worker->guarded);
+    arena_reset(worker->arena);
+    return status != ST_FORBIDDEN;
+}
+
+/* The one line a request: the path without its query, nothing that was sent or answered. The request's id is on every
+ * line. */
+static void log_access(const struct worker *worker, const struct reply *reply, const struct served *served, bool taken)
+{
+    char ms[32];
+    snprintf(ms, sizeof(ms), "%lld.%03lld", (long long)(served->micros / 1000), (long long)(served->micros % 1000));
+    const char *route = served->route < ROUTE_NONE ? api_routes[served->route].path : NULL;
+    log_event(LOG_LEVEL_INFO, "request", log_str("method", served->method), log_str("path", served->path),
+              log_str("route", route), log_int("status", served->status), log_str("ms", ms),
+              log_int("bytes", (int64_t)reply->body.len),
+              log_str("user", *served->user.text ? served->user.text : NULL),
+              log_str("client", taken ? "there" : "gone"));
+    metrics_request(worker->app.metrics, served->route, served->status, served->micros);
+    metrics_database(worker->app.metrics, db_counts(worker->app.db));
+}
+
+static void serve_one(struct worker *worker)
+{
+    struct reply reply;
+    struct served served = {.route = ROUTE_NONE};
+    metrics_busy(worker->app.metrics, true);
+    serve(&worker->app, worker->arena, fcgi_params(worker->fcgi), fcgi_read, worker->fcgi, &reply, &served);
+    bool taken = fcgi_send(worker->fcgi, &reply);
+    metrics_busy(worker->app.metrics, false);
+    log_access(worker, &reply, &served, taken);
+    log_request(NULL);
+    arena_reset(worker->arena);
+    worker->left--;
+}
+
+/* Whether to wait for another request; *timeout_ms: how long. */
+static bool goes_on(const struct worker *worker, int *timeout_ms)
+{
+    notice_signals(worker);
+    if (ending == END_NOW || !worker->left || (worker->master && getppid() != worker->master))
+        return false;
+    *timeout_ms = ending == END_WHEN_EMPTY ? 0 : worker->guarded ? -1 : GUARD_PAUSE_MS;
+    return true;
+}
+
+static int loop(struct worker *worker)
+{
+    int timeout_ms;
+    while (goes_on(worker, &timeout_ms)) {
+        bool connected = fcgi_wait(worker->fcgi, timeout_ms, &worker->open);
+        if (!connected && ending == END_WHEN_EMPTY && timeout_ms == 0)
+            break;
+        if (!ask_guard(worker))
+            return EX_CONFIG;
+        if (!connected)
+            continue;
+        enum status status = fcgi_accept(worker->fcgi);
+        if (status == ST_OK)
+            serve_one(worker);
+        else if (status != ST_NOT_FOUND)
+            return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
+int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master)
+{
+    struct worker worker = {.app = {.settings = settings, .metrics = metrics, .metrics_write = metrics_write},
+                            .master = master};
+    int status = EXIT_FAILURE;
+    init_signals(&worker);
+    if (!worker_init(&worker, listen_fd))
+        log_event(LOG_LEVEL_ERROR, "worker_failed", log_str("error", "memory or descriptors are out"));
+    else
+        status = ask_guard(&worker) ? loop(&worker) : EX_CONFIG;
+    worker_fini(&worker);
+    return status;
+}

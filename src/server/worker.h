@@ -1,0 +1,22 @@
+/*
+ * A worker: one process, one request at a time, until it is told to end or has served enough.
+ */
+#ifndef PARLEY_SERVER_WORKER_H
+#define PARLEY_SERVER_WORKER_H
+
+#include <sys/types.h>
+
+struct metrics;
+struct settings;
+
+/*
+ * Serves requests of the listening socket and answers the exit status: 0 when it was told to end or has served
+ * max_requests; EX_CONFIG when the database does not guard its rows (said in the log); 1 when it cannot go on.
+ *
+ * SIGTERM: ends after the request at hand. SIGUSR1: answers what has connected already, then ends; for a listener that
+ * nobody can connect to any more. Both wait until a request is answered. master is the parent, whose end is this
+ * worker's too; 0: there is none, and SIGINT and SIGHUP do as SIGTERM. metrics_enter must have been called.
+ */
+int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master);
+
+#endif
