@@ -27,3 +27,8 @@ where user_id = $1::uuid and family_id = $2::uuid and token_hash = $3::text and 
 -- Signs a person out everywhere.
 update parley.refresh_tokens set revoked_at = now()
 where user_id = $1::uuid and revoked_at is null;
+
+-- name: login_find
+-- Under the claim parley.email: whose address it is, without counting an attempt.
+select user_id from parley.user_emails
+where email = $1::text;

@@ -16,6 +16,17 @@ enum status login_begin(struct call *call, const char *email, struct login *logi
     return ST_OK;
 }
 
+enum status login_find(struct call *call, const char *email, struct uuid *user)
+{
+    call_next(call);
+    db_tx_claim(&call->tx, DB_CLAIM_EMAIL, email);
+    const struct db_rows *rows = db_add(&call->tx, QUERY_LOGIN_FIND, email);
+    enum status status = call_run(call);
+    if (status == ST_OK && (rows->count == 0 || !row_uuid(rows, 0, 0, user)))
+        return fault_set(&call->fault, ST_NOT_FOUND, "user_not_found", "Nobody has this address.");
+    return status;
+}
+
 enum status login_succeeded(struct call *call, const char *email)
 {
     call_next(call);

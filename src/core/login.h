@@ -20,6 +20,9 @@ struct login {
  * beyond LOGIN_ATTEMPTS in the window, for unknown addresses alike. */
 enum status login_begin(struct call *call, const char *email, struct login *login) MUST_CHECK;
 
+/* Whose address it is, without counting an attempt: for the administrator. ST_NOT_FOUND when nobody's. */
+enum status login_find(struct call *call, const char *email, struct uuid *user) MUST_CHECK;
+
 /* Forgets the attempts of an address after a success. */
 enum status login_succeeded(struct call *call, const char *email) MUST_CHECK;
 
