@@ -24,11 +24,21 @@ struct passage {
     const char *key; /* Idempotency-Key, where it is honoured; else NULL */
 };
 
+/* Whether the body is one that the route and the configuration take, read or not. */
+static bool fits(const struct api *api)
+{
+    size_t configured = (size_t)api->app->settings->max_body_bytes;
+    size_t length = api->request->content_length;
+    return length <= api->match.route->body_max && length <= configured;
+}
+
 /* Step: finds the route and who calls, where the route wants to know. */
 static enum status admit(struct passage *passage)
 {
     struct api *api = &passage->api;
     enum status status = route_find(api_routes, api->request, &api->match);
+    if (status == ST_OK && !fits(api))
+        status = fault_set(&api->call.fault, ST_TOO_LARGE, NULL, "The body is longer than this route takes.");
     if (status != ST_OK || api->match.route->access == ACCESS_ANYONE)
         return status;
     struct uuid user;
