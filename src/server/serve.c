@@ -24,21 +24,11 @@ struct passage {
     const char *key; /* Idempotency-Key, where it is honoured; else NULL */
 };
 
-/* Whether the body is one that the route and the configuration take, read or not. */
-static bool fits(const struct api *api)
-{
-    size_t configured = (size_t)api->app->settings->max_body_bytes;
-    size_t length = api->request->content_length;
-    return length <= api->match.route->body_max && length <= configured;
-}
-
 /* Step: finds the route and who calls, where the route wants to know. */
 static enum status admit(struct passage *passage)
 {
     struct api *api = &passage->api;
     enum status status = route_find(api_routes, api->request, &api->match);
-    if (status == ST_OK && !fits(api))
-        status = fault_set(&api->call.fault, ST_TOO_LARGE, NULL, "The body is longer than this route takes.");
     if (status != ST_OK || api->match.route->access == ACCESS_ANYONE)
         return status;
     struct uuid user;
@@ -50,6 +40,16 @@ static enum status admit(struct passage *passage)
         status = quota_count(&api->call, &passage->quota);
     api->call.tx.read_only = (api->match.route->flags & ROUTE_READ_ONLY) && !passage->quota.report;
     return status;
+}
+
+/* Step: refuses a body that the route or the configuration does not take, whether it would be read or not. */
+static enum status limit_body(struct api *api)
+{
+    size_t configured = (size_t)api->app->settings->max_body_bytes;
+    size_t length = api->request->content_length;
+    if (length <= api->match.route->body_max && length <= configured)
+        return ST_OK;
+    return fault_set(&api->call.fault, ST_TOO_LARGE, NULL, "The body is longer than this route takes.");
 }
 
 /* SHA-256 over what makes two requests the same: method, address, body. */
@@ -141,6 +141,8 @@ static enum status pass(struct passage *passage)
 {
     struct api *api = &passage->api;
     enum status status = admit(passage);
+    if (status == ST_OK)
+        status = limit_body(api);
     if (status == ST_OK)
         status = claim_key(passage);
     if (status != ST_OK)
