@@ -159,11 +159,13 @@ static void serve_one(struct worker *worker)
     worker->left--;
 }
 
-/* Whether to wait for another request; *timeout_ms: how long. */
+/* Whether to wait for another request; *timeout_ms: how long. One that has served enough goes on all the same while the
+ * program ends, for nobody would take its place. */
 static bool goes_on(const struct worker *worker, int *timeout_ms)
 {
     notice_signals(worker);
-    if (ending == END_NOW || !worker->left || (worker->master && getppid() != worker->master))
+    bool enough = worker->left <= 0 && ending != END_WHEN_EMPTY;
+    if (ending == END_NOW || enough || (worker->master && getppid() != worker->master))
         return false;
     *timeout_ms = ending == END_WHEN_EMPTY ? 0 : worker->guarded ? -1 : GUARD_PAUSE_MS;
     return true;
