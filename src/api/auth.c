@@ -93,7 +93,7 @@ static enum status read_signup(struct api *api, struct user_new *new_user, const
         return status;
     *new_user = (struct user_new){
         .email = field_email(api, "email"),
-        .display_name = field_text(api, "display_name", FIELD_OPTIONAL, VIEW_NAME_MAX),
+        .display_name = field_text(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
         .avatar_url = view_url_field(api, "avatar_url"),
     };
     *password = new_password_field(api, "password");
