@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 
-from wire import Cut, Wire
+from wire import Cut, Wire, request_bytes
 
 GIVE_UP = 60
 
@@ -185,7 +185,6 @@ class Load:
         headers = [("Idempotency-Key", key)]
         if not self.slow:
             return wire.ask("POST", path, person.token, body, headers)
-        from wire import request_bytes
         data = request_bytes("POST", path, person.token, body, headers)
         pieces = 10
         try:
