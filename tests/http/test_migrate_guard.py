@@ -290,7 +290,8 @@ def test_without_prepared_statements_everything_works(parley):
 
 
 def test_root_does_not_serve(parley):
-    if os.geteuid() != 0:
-        pytest.skip("only root can try")
-    done = subprocess.run([os.environ["PARLEY_BIN"], "serve", "-c", parley.config], capture_output=True, text=True, timeout=20)
+    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+    if subprocess.run([*as_root, "true"], capture_output=True).returncode:
+        pytest.skip("neither root nor allowed to make a user namespace")
+    done = subprocess.run([*as_root, os.environ["PARLEY_BIN"], "serve", "-c", parley.config], capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and "does not serve as root" in done.stderr
