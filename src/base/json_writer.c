@@ -13,6 +13,8 @@
 #define ONES  0x0101010101010101u
 #define HIGHS 0x8080808080808080u
 
+#define ESCAPE_MAX 6 /* a backslash and u001f */
+
 void json_writer_init(struct json_writer *writer, struct buf *out)
 {
     *writer = (struct json_writer){.out = out};
@@ -100,36 +102,62 @@ static size_t plain_run(const char *text, size_t n)
     return at;
 }
 
-static void write_escape(struct buf *out, unsigned char c)
+/* Writes the escape of c and answers where it ends. */
+static char *put_escape(char *at, unsigned char c)
 {
     static const char short_names[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\', (char)c};
-    size_t n = 2;
+    *at++ = '\\';
     if (c < 0x20 && short_names[c])
-        escape[1] = short_names[c];
+        *at++ = short_names[c];
     else if (c < 0x20) {
-        memcpy(escape, "\\u00", 4);
-        escape[4] = digits[c >> 4];
-        escape[5] = digits[c & 15];
-        n = 6;
+        memcpy(at, "u00", 3);
+        at[3] = digits[c >> 4];
+        at[4] = digits[c & 15];
+        at += ESCAPE_MAX - 1;
+    } else
+        *at++ = (char)c;
+    return at;
+}
+
+/* The rest of a string from a character on that needs an escape, and the quote behind it. */
+static void write_escaped(struct buf *out, const char *text, size_t n)
+{
+    while (n) {
+        /* Room for the escape, whatever is plain behind it, and the quote. */
+        char *start = buf_reserve(out, ESCAPE_MAX + n);
+        if (!start)
+            return;
+        char *at = put_escape(start, (unsigned char)*text++);
+        size_t run = plain_run(text, --n);
+        memcpy(at, text, run);
+        at += run;
+        text += run;
+        n -= run;
+        if (!n)
+            *at++ = '"';
+        out->len += (size_t)(at - start);
     }
-    buf_add(out, escape, n);
 }
 
 void json_write_string(struct json_writer *writer, const char *text, size_t n)
 {
-    struct buf *out = writer->out;
-    write_plain(writer, "\"", 1);
-    size_t at = 0;
-    while (at < n) {
-        size_t run = plain_run(text + at, n - at);
-        buf_add(out, text + at, run);
-        at += run;
-        if (at < n)
-            write_escape(out, (unsigned char)text[at++]);
-    }
-    buf_add_char(out, '"');
+    /* Most strings need no escape: then the comma, the quotes and all of the text are written in one. */
+    char *start = buf_reserve(writer->out, n + 3);
+    if (!start)
+        return;
+    char *at = start;
+    size_t run = plain_run(text, n);
+    if (writer->comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, text, run);
+    at += run;
+    if (run == n)
+        *at++ = '"';
+    writer->out->len += (size_t)(at - start);
+    writer->comma = true;
+    write_escaped(writer->out, text + run, n - run);
 }
 
 void json_write_text(struct json_writer *writer, const char *text)
