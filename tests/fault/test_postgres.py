@@ -25,6 +25,7 @@ def postgres():
 @pytest.fixture(scope="module")
 def parley(postgres):
     with Parley({"workers": WORKERS, "database_timeout": 2000}, postgres=postgres) as running:
+        until(lambda: len(running.workers()) == WORKERS, what="all workers")
         yield running
 
 

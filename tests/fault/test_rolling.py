@@ -28,6 +28,7 @@ OPTIONS = {"workers": 4, "max_body_bytes": 2 * MEGABYTE, "max_message_bytes": ME
 @pytest.fixture
 def parley(postgres):
     with Parley(OPTIONS, postgres=postgres) as running:
+        until(lambda: len(running.workers()) == OPTIONS["workers"], what="all workers")
         yield running
 
 
