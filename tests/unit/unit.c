@@ -10,6 +10,7 @@
     X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
+    X(hash)                                                                                                            \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
     X(jwt)                                                                                                             \
