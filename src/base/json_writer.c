@@ -84,19 +84,25 @@ static bool needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+/* Whether one of eight bytes needs an escape: a byte's top bit tells, unless it is set in the text itself. With bit 1
+ * turned the quote lies right above the control characters, so that one comparison finds both. */
+static bool any_needs_escape(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
+    uint64_t low = (word ^ ONES * 0x02) - ONES * 0x21, backslash = (word ^ ONES * '\\') - ONES;
+    return (low | backslash) & ~word & HIGHS;
+}
+
 /* Bytes from the start of text that can be copied as they are. */
 static size_t plain_run(const char *text, size_t n)
 {
     size_t at = 0;
-    /* Eight bytes at once: the top bit of a byte of `stop` is set where it is below 0x20, a quote or a backslash (a
-     * byte behind such a one may be flagged wrongly: the loop below looks closer). */
-    for (uint64_t word; n - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text + at, sizeof(word));
-        uint64_t quote = word ^ (ONES * '"'), backslash = word ^ (ONES * '\\');
-        uint64_t stop = ((word - ONES * 0x20) & ~word) | ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash);
-        if (stop & HIGHS)
-            break;
-    }
+    while (n - at >= sizeof(uint64_t) && !any_needs_escape(text + at))
+        at += sizeof(uint64_t);
+    /* The end, together with bytes that were looked at already. */
+    if (at && n - at < sizeof(uint64_t) && !any_needs_escape(text + n - sizeof(uint64_t)))
+        return n;
     while (at < n && !needs_escape((unsigned char)text[at]))
         at++;
     return at;
