@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import rootly
 from parley import Parley
 from people import person, run_sql
 
@@ -150,11 +151,11 @@ def test_a_database_that_is_not_migrated_is_not_served(parley, empty):
     assert "run `parley migrate`" in said
 
 
-def test_another_schema_than_the_programs_is_not_served(parley, postgres, database):
-    psql(postgres, database, "insert into parley.schema_migrations (number, name, sha256) values (9999, 'later', repeat('0', 64))")
+def test_an_older_schema_than_the_programs_is_not_served(parley, postgres, database):
+    psql(postgres, database, "delete from parley.schema_migrations where number = (select max(number) from parley.schema_migrations)")
     status, said = serve(parley, database)
     assert status == EX_CONFIG, said
-    assert "schema is at 9999" in said
+    assert "run `parley migrate`" in said
 
 
 @pytest.fixture(scope="module")
@@ -287,10 +288,7 @@ def test_without_prepared_statements_everything_works(parley):
         assert alice.post("/api/v1/sessions", {}, headers={"Idempotency-Key": "key"}).status == 201
 
 
-def test_root_does_not_serve(parley, tmp_path):
-    """Who runs the tests is not root, and a user namespace is not to be had everywhere; so the C library says it."""
-    library = tmp_path / "root.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, "-xc", "-"], input=b"unsigned geteuid(void) { return 0; }", check=True)
+def test_root_does_not_serve(parley):
     done = subprocess.run([os.environ["PARLEY_BIN"], "serve", "-c", parley.config], capture_output=True, text=True, timeout=20,
-                          env={**parley.environment(), "LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"})
+                          env={**parley.environment(), **rootly.environment()})
     assert done.returncode == 1 and "does not serve as root" in done.stderr
