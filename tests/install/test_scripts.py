@@ -3,10 +3,11 @@ import os
 import stat
 import subprocess
 
+import rootly
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UP = os.path.join(ROOT, "conf", "up.sh")
 DOWN = os.path.join(ROOT, "conf", "down.sh")
-AS_ROOT = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
 
 
 def run(*command, **environment):
@@ -18,6 +19,6 @@ def run(*command, **environment):
 def test_root_leaves_the_folders_that_were_there_as_they_are(tmp_path):
     for mode in (0o1777, 0o700):
         tmp_path.chmod(mode)
-        run(*AS_ROOT, "timeout", "5", UP, "--detach", "--no-apt", PARLEY_STATE=str(tmp_path / "new" / "state"))
+        run("timeout", "5", UP, "--detach", "--no-apt", PARLEY_STATE=str(tmp_path / "new" / "state"), **rootly.environment())
         assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
         assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o755
