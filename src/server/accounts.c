@@ -99,7 +99,10 @@ static enum status set_password(struct call *call, const char *email)
     if (status != ST_OK)
         return status;
     login_queue_password(call, hash);
-    return call_run(call);
+    status = call_run(call);
+    if (status == ST_OK)
+        printf("%s has a new password; every device is signed out\n", email);
+    return status;
 }
 
 static enum status show(struct call *call, const char *email)
@@ -117,7 +120,11 @@ static enum status show(struct call *call, const char *email)
 static enum status remove_account(struct call *call, const char *email)
 {
     enum status status = become(call, email);
-    return status == ST_OK ? user_delete(call) : status;
+    if (status == ST_OK)
+        status = user_delete(call);
+    if (status == ST_OK)
+        printf("%s is removed, with everything of theirs\n", email);
+    return status;
 }
 
 static const struct {

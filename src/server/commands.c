@@ -49,6 +49,10 @@ struct config *commands_config(int argc, char **argv, enum config_use use)
     struct config *config = config_read(file, environ, use);
     if (config)
         config_complain(config, stderr);
+    if (config && config->errors && !file)
+        fputs("no file was read: " CONFIG_STANDARD_PATH
+              " is not there, and neither -c nor PARLEY_CONFIG names another\n",
+              stderr);
     if (config && !config->errors) {
         log_open(STDERR_FILENO, (enum log_level)log_level_parse(config->settings.log_level));
         return config;

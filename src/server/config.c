@@ -22,12 +22,11 @@
 #include "base/utf8.h"
 #include "server/options.h"
 
-#define STANDARD_PATH "/etc/parley/parley.conf"
-#define PREFIX        "PARLEY_"
-#define TEXT_MAX      (256 * 1024)
-#define SECRET_MIN    32
-#define WORKERS_MIN   4
-#define ROLE_MAX      63
+#define PREFIX      "PARLEY_"
+#define TEXT_MAX    (256 * 1024)
+#define SECRET_MIN  32
+#define WORKERS_MIN 4
+#define ROLE_MAX    63
 
 /* Where a value stands, for problems: line 0 is the environment or, with no file, the defaults. */
 struct place {
@@ -102,6 +101,10 @@ static void read_secret(struct config *config, const struct place *place, const 
 {
     char bytes[SETTINGS_SECRET_MAX + 2];
     struct stat file;
+    if (*path != '/') {
+        error_at(config, place, "%.80s: a secret's path begins with /, whatever folder this is started in", path);
+        return;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t got = fd >= 0 && fstat(fd, &file) == 0 ? read(fd, bytes, sizeof(bytes)) : -1;
     int error = errno;
@@ -229,6 +232,7 @@ static void read_line(struct reading *reading, char *line, const struct place *p
 
 static void read_file(struct reading *reading, const char *path)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin a file in UTF-8 with it */
     struct place place = {.file = arena_strdup(reading->config->arena, path)};
     FILE *file = fopen(path, "re");
     if (!file) {
@@ -243,7 +247,7 @@ static void read_file(struct reading *reading, const char *path)
         if (strlen(line) != (size_t)n)
             error_at(reading->config, &place, "a NUL byte is not text");
         else
-            read_line(reading, line, &place);
+            read_line(reading, place.line == 1 && !strncmp(line, mark, 3) ? line + 3 : line, &place);
     }
     place.line = 0;
     if (ferror(file))
@@ -305,7 +309,10 @@ static void check_origins(struct config *config)
 static void check_together(struct config *config, enum config_use use)
 {
     const struct settings *settings = &config->settings;
-    if (strlen(settings->listen) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+    size_t listen = strlen(settings->listen);
+    if (listen && settings->listen[listen - 1] == '/')
+        error_at(config, NULL, "listen: %.80s is a folder's path, the socket's is needed", settings->listen);
+    if (listen >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         error_at(config, NULL, "listen: a socket's path has at most %zu bytes",
                  sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
     if (!*settings->app_role || strlen(settings->app_role) > ROLE_MAX)
@@ -390,5 +397,5 @@ const char *config_path(const char *given)
         return given;
     if (variable && *variable)
         return variable;
-    return access(STANDARD_PATH, F_OK) == 0 ? STANDARD_PATH : NULL;
+    return access(CONFIG_STANDARD_PATH, F_OK) == 0 ? CONFIG_STANDARD_PATH : NULL;
 }

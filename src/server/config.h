@@ -9,7 +9,8 @@
 
 #include "base/settings.h"
 
-#define CONFIG_PROBLEMS_MAX 64
+#define CONFIG_PROBLEMS_MAX  64
+#define CONFIG_STANDARD_PATH "/etc/parley/parley.conf"
 
 /* What a command needs of it: only those that serve read the secrets, so that the others run without a right to them.
  */

@@ -112,6 +112,22 @@ static void config_refuses_bytes_that_are_no_text(void)
     config_free(config);
 }
 
+static void config_overlooks_a_byte_order_mark(void)
+{
+    struct config *config = read_text("\xef\xbb\xbfworkers = 3\n", nothing, CONFIG_DATABASE);
+    CU_ASSERT_EQUAL(config->problems, 0);
+    CU_ASSERT_EQUAL(config->settings.workers, 3);
+    config_free(config);
+}
+
+static void config_refuses_paths_that_cannot_be_meant(void)
+{
+    struct config *config = read_text("listen = /run/parley/\njwt_secret_file = secret\n", nothing, CONFIG_SERVE);
+    CU_ASSERT(config->errors == 2 && complains(config, "listen", "folder"));
+    CU_ASSERT(complains(config, "conf:2: ", "begins with /"));
+    config_free(config);
+}
+
 static void config_says_that_the_file_is_missing(void)
 {
     struct config *config = read_at("/tmp/parley/is/not/here", nothing, CONFIG_DATABASE);
@@ -234,6 +250,8 @@ void suite_config(void)
     UNIT_TEST(suite, config_reads_lines_comments_and_blanks);
     UNIT_TEST(suite, config_tells_every_problem_with_its_line);
     UNIT_TEST(suite, config_refuses_bytes_that_are_no_text);
+    UNIT_TEST(suite, config_overlooks_a_byte_order_mark);
+    UNIT_TEST(suite, config_refuses_paths_that_cannot_be_meant);
     UNIT_TEST(suite, config_says_that_the_file_is_missing);
     UNIT_TEST(suite, config_lets_the_environment_win);
     UNIT_TEST(suite, config_names_the_variable_at_fault);
