@@ -151,7 +151,7 @@ begin
                       where m.user_id = new.user_id and m.session_id = new.session_id and m.on_path) end,
             title = case when s.title is null and s.title_is_auto and new.role = 'user' then left(new.content, 50)
                 else s.title end,
-            preview = left(new.content, 60),
+            preview = case when new.content = '' then s.preview else left(new.content, 60) end,
             last_message_at = greatest(s.last_message_at, new.created_at),
             updated_at = new.created_at
         where s.user_id = new.user_id and s.session_id = new.session_id;
