@@ -10,11 +10,15 @@ declare
     v_turn record;
 begin
     for v_turn in
-        select t.turn_id, t.message_id from parley.turns t
+        select t.turn_id, t.last_event_id from parley.turns t
         where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
             and t.lease_until < clock_timestamp()
         for update
     loop
+        perform parley.turn_store_events(p_user_id, v_turn.turn_id, jsonb_build_array(jsonb_build_object(
+            'id', v_turn.last_event_id + 1, 'type', 'error', 'data', jsonb_build_object(
+                'type', 'error', 'code', 'interrupted', 'message', 'The answer was interrupted.',
+                'turn_id', v_turn.turn_id))));
         perform parley.turn_end(p_user_id, v_turn.turn_id, 'interrupted', parley.turn_text(p_user_id, v_turn.turn_id),
             null, null, 'interrupted', null, null, null, true);
     end loop;
