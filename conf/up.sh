@@ -66,7 +66,6 @@ state_make() {
 
 # Unpacks the tar on standard input as the folder src of $1. A file that did not change keeps its time, so that make builds again only what must
 # be; what autoreconf made stays.
-# shellcheck disable=SC2317
 tree_merge() {
     cd "$1"
     rm -rf src.new src.old
@@ -248,24 +247,11 @@ jwt_secret_file = $state/jwt.secret
 END
 }
 
-# Variables that the program does not know are not for it; those of this script neither.
-parley_environment() {
-    local variable known
-    known=$("$state/app/bin/parley" options --markdown 2>/dev/null 9>&- || true)
-    unset PARLEY_STATE PARLEY_PORT PARLEY_UP_FROM
-    for variable in "${!PARLEY_MODEL_@}"; do
-        [[ ${known^^} == *"\`${variable#PARLEY_}\`"* ]] || unset "$variable"
-    done
-}
-
 parley_start() {
     if [[ -n $(parley_pid) ]]; then return 0; fi
     rm -f "$state/parley.pid"
     log_open parley
-    (
-        parley_environment
-        exec setsid "$state/app/bin/parley" serve -c "$state/parley.conf" </dev/null >>"$state/log/parley.log" 2>&1 9>&-
-    ) &
+    setsid "$state/app/bin/parley" serve -c "$state/parley.conf" </dev/null >>"$state/log/parley.log" 2>&1 9>&- &
 }
 
 port_is_free() {
@@ -356,9 +342,9 @@ wait_until_ready() {
 how_to_stop() {
     local default=$HOME/.local/state/parley
     if [[ $state == /var/lib/parley || $state == "${XDG_STATE_HOME:-$HOME/.local/state}/parley" || $state == "$default" ]]; then
-        printf '%s/conf/down.sh' "${PARLEY_UP_FROM:-$top}"
+        printf '%s/conf/down.sh' "$from"
     else
-        printf 'PARLEY_STATE=%s %s/conf/down.sh' "$state" "${PARLEY_UP_FROM:-$top}"
+        printf 'PARLEY_STATE=%s %s/conf/down.sh' "$state" "$from"
     fi
 }
 
@@ -401,8 +387,10 @@ stay() {
 stage_two() {
     umask 077
     cd "$state"
-    unset "${!PG@}"
     export LC_ALL=C.UTF-8
+    from=${PARLEY_UP_FROM:-$top}
+    # The caller's PARLEY_* may set any option but those that this script decides.
+    unset "${!PG@}" PARLEY_UP_FROM PARLEY_CONFIG PARLEY_LISTEN PARLEY_PID_FILE PARLEY_DATABASE PARLEY_JWT_SECRET_FILE
     start_all
     say "answers at http://127.0.0.1:$port/"
     if [[ $opt_detach == yes ]]; then

@@ -93,7 +93,7 @@ static enum status read_signup(struct api *api, struct user_new *new_user, const
         return status;
     *new_user = (struct user_new){
         .email = field_email(api, "email"),
-        .display_name = field_text(api, "display_name", FIELD_OPTIONAL, VIEW_NAME_MAX),
+        .display_name = field_text(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
         .avatar_url = view_url_field(api, "avatar_url"),
     };
     *password = new_password_field(api, "password");
@@ -142,12 +142,18 @@ static enum status check_login(struct api *api, const char *email, const char *p
     struct call *call = &api->call;
     bool matches = false;
     enum status status = login_begin(call, email, login);
-    if (status == ST_OK)
-        status = password_verify(password, login->password_hash, &matches, &call->fault);
-    if (status == ST_OK && !matches)
+    if (status != ST_OK)
+        return status;
+    status = password_verify(password, login->password_hash, &matches, &call->fault);
+    if (status != ST_OK) {
+        /* A busy server is no failure of the caller, who will come again as told. */
+        (void)!login_untried(call, email);
+        return status;
+    }
+    if (!matches)
         return fault_set(&call->fault, ST_UNAUTHENTICATED, "invalid_credentials",
                          "The e-mail address or the password is wrong.");
-    return status == ST_OK ? login_succeeded(call, email) : status;
+    return login_succeeded(call, email);
 }
 
 enum status auth_login(struct api *api)

@@ -134,7 +134,7 @@ const char *field_text(struct api *api, const char *name, enum field_need need, 
         return NULL;
     size_t n;
     const char *text = json_string(value, &n);
-    if (n == 0 && need == FIELD_REQUIRED)
+    if (n == 0 && need != FIELD_OPTIONAL)
         wrong(api, name, "must not be empty");
     if (utf8_length(text, n) > max_characters)
         wrong(api, name, "is too long");
@@ -172,6 +172,24 @@ const char *field_bool(struct api *api, const char *name)
     return value ? db_bool(json_bool(value)) : NULL;
 }
 
+/* Whether JSON text stays within max bytes in the database, which writes numbers out: 1e400 with 401 digits. */
+static bool fits_written_out(const char *text, size_t max)
+{
+    bool quoted = false;
+    size_t n = 0;
+    for (const char *at = text; *at && n <= max; at++, n++) {
+        if (quoted && *at == '\\')
+            at++, n++;
+        else if (*at == '"')
+            quoted = !quoted;
+        else if (!quoted && (*at == 'e' || *at == 'E') && at > text && at[-1] >= '0' && at[-1] <= '9') {
+            unsigned long exponent = strtoul(at + 1 + (at[1] == '-' || at[1] == '+'), NULL, 10);
+            n += exponent <= max ? exponent : max + 1;
+        }
+    }
+    return n <= max;
+}
+
 const char *field_json(struct api *api, const char *name, enum json_type type, size_t max_bytes)
 {
     const struct json *value =
@@ -179,7 +197,7 @@ const char *field_json(struct api *api, const char *name, enum json_type type, s
     const char *text = value ? json_raw(api->call.arena, value) : NULL;
     if (value && !text)
         wrong(api, name, "could not be read");
-    if (text && strlen(text) > max_bytes)
+    if (text && !fits_written_out(text, max_bytes))
         wrong(api, name, "is too long");
     return text;
 }

@@ -13,7 +13,8 @@
 #include "api/api.h"
 #include "base/json.h"
 
-enum field_need { FIELD_OPTIONAL, FIELD_REQUIRED };
+/* FIELD_NOT_EMPTY may be absent or null. */
+enum field_need { FIELD_OPTIONAL, FIELD_NOT_EMPTY, FIELD_REQUIRED };
 
 /* Reads and parses the body, which must be one JSON object; no body at all is an empty one. A user_id in it must be the
  * caller's (ST_FORBIDDEN). Must be called before the other body readers; ST_INVALID, ST_TOO_LARGE or ST_UNSUPPORTED
@@ -26,7 +27,7 @@ enum status fields_check(struct api *api) MUST_CHECK;
 /* Whether the body names the field at all, null included. */
 bool field_present(struct api *api, const char *name);
 
-/* A string of at most max_characters; NULL when absent or null. A required one must not be empty. */
+/* A string of at most max_characters; NULL when absent or null. Only an optional one may be empty. */
 const char *field_text(struct api *api, const char *name, enum field_need need, size_t max_characters);
 
 /* A string of at most max_bytes that may be empty. */
@@ -38,7 +39,7 @@ const char *field_uuid(struct api *api, const char *name, enum field_need need);
 /* "true", "false", or NULL when absent. */
 const char *field_bool(struct api *api, const char *name);
 
-/* An object or array as JSON text of at most max_bytes; NULL when absent or null. */
+/* An object or array as JSON text of at most max_bytes, also with its numbers written out; NULL when absent or null. */
 const char *field_json(struct api *api, const char *name, enum json_type type, size_t max_bytes);
 
 /* An e-mail address in lower case. */

@@ -1,6 +1,7 @@
 /* How the canonical API shows things as JSON. */
 #include "api/views.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/fields.h"
@@ -80,11 +81,12 @@ void view_conditional(struct api *api)
 {
     struct reply *reply = api->reply;
     unsigned char digest[CRYPTO_SHA256_LEN];
-    char tag[CRYPTO_BASE64_LEN(16) + 3] = "\"";
+    char text[CRYPTO_BASE64_LEN(16) + 1];
+    char tag[sizeof(text) + 2];
     if (!reply_ok(reply) || crypto_sha256(reply->body.data, reply->body.len, digest) != ST_OK)
         return;
-    crypto_base64url(digest, 16, tag + 1);
-    (void)strcat(tag, "\"");
+    crypto_base64url(digest, 16, text);
+    (void)snprintf(tag, sizeof(tag), "\"%s\"", text);
     reply_header(reply, "ETag", tag);
     reply_header(reply, "Cache-Control", "private, no-cache");
     const char *known = request_header(api->request, "If-None-Match");

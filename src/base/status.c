@@ -2,6 +2,7 @@
 #include "base/status.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
     unsigned http;
@@ -32,6 +33,9 @@ enum status fault_set(struct fault *fault, enum status status, const char *code,
 
 enum status fault_field(struct fault *fault, const char *field, const char *message)
 {
+    for (unsigned i = 0; i < fault->fields; i++)
+        if (strcmp(fault->field[i].field, field) == 0)
+            return ST_INVALID;
     if (fault->fields < FAULT_FIELDS_MAX)
         fault->field[fault->fields++] = (struct fault_field){.field = field, .message = message};
     return ST_INVALID;

@@ -45,7 +45,8 @@ struct fault {
 /* Sets code and detail, and answers status, so that a caller can `return fault_set(...)`. */
 enum status fault_set(struct fault *fault, enum status status, const char *code, const char *detail) MUST_CHECK;
 
-/* Adds a wrong field (beyond FAULT_FIELDS_MAX it is dropped) and answers ST_INVALID. */
+/* Adds a wrong field and answers ST_INVALID. The first mistake of a field is kept; beyond FAULT_FIELDS_MAX they are
+ * dropped. */
 enum status fault_field(struct fault *fault, const char *field, const char *message);
 
 /* The HTTP status code and the default problem code ("not_found", ...) of a status. */

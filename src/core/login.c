@@ -27,12 +27,23 @@ enum status login_find(struct call *call, const char *email, struct uuid *user)
     return status;
 }
 
-enum status login_succeeded(struct call *call, const char *email)
+/* Runs a query that changes an address' count. */
+static enum status run_for_address(struct call *call, enum query query, const char *email)
 {
     call_next(call);
     db_tx_claim(&call->tx, DB_CLAIM_EMAIL, email);
-    db_add(&call->tx, QUERY_LOGIN_SUCCEEDED, email);
+    db_add(&call->tx, query, email);
     return call_run(call);
+}
+
+enum status login_untried(struct call *call, const char *email)
+{
+    return run_for_address(call, QUERY_LOGIN_UNTRIED, email);
+}
+
+enum status login_succeeded(struct call *call, const char *email)
+{
+    return run_for_address(call, QUERY_LOGIN_SUCCEEDED, email);
 }
 
 enum status login_address(struct call *call, const char **email)

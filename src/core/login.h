@@ -23,6 +23,9 @@ enum status login_begin(struct call *call, const char *email, struct login *logi
 /* Whose address it is, without counting an attempt: for the administrator. ST_NOT_FOUND when nobody's. */
 enum status login_find(struct call *call, const char *email, struct uuid *user) MUST_CHECK;
 
+/* Takes back the attempt of login_begin when the password was never compared. */
+enum status login_untried(struct call *call, const char *email) MUST_CHECK;
+
 /* Forgets the attempts of an address after a success. */
 enum status login_succeeded(struct call *call, const char *email) MUST_CHECK;
 

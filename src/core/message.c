@@ -34,6 +34,21 @@ static const struct db_rows *queue_range(struct call *call, const char *session,
     return db_add(&call->tx, queries[range->from], call->user.text, session, limit, db_int(call->arena, range->at));
 }
 
+/* How many rows make a page: as many as were asked for, but not more text than a request may bring, so that long
+ * messages cannot make an answer beyond the arena. At least one. */
+static unsigned fit_page(const struct call *call, const struct db_rows *rows, unsigned limit)
+{
+    size_t room = (size_t)call->settings->max_body_bytes, bytes = 0;
+    unsigned count = 0;
+    while (count < rows->count && count < limit) {
+        bytes += row_length(rows, count, 6) + row_length(rows, count, 7) + row_length(rows, count, 8);
+        if (count && bytes > room)
+            break;
+        count++;
+    }
+    return count;
+}
+
 enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
                          struct message_page *page)
 {
@@ -44,8 +59,8 @@ enum status message_page(struct call *call, const struct uuid *session, const st
         return status;
     if (there->count == 0)
         return fault_set(&call->fault, ST_NOT_FOUND, "session_not_found", "No such session.");
-    page->more = rows->count > range->limit;
-    page->count = page->more ? range->limit : rows->count;
+    page->count = fit_page(call, rows, range->limit);
+    page->more = rows->count > page->count;
     page->message = arena_alloc(call->arena, page->count * sizeof(*page->message));
     if (!page->message)
         return ST_UNAVAILABLE;

@@ -35,7 +35,7 @@ struct message_range {
     long at;
 };
 
-/* Always oldest first, whichever way it was read. */
+/* Always oldest first, whichever way it was read. Has fewer than the limit where messages are long. */
 struct message_page {
     unsigned count;
     bool more; /* whether there are more in the direction of reading */

@@ -156,7 +156,7 @@ static enum status apply(struct run *run, const struct schema_file *files, unsig
 static int find_note(const struct run *run, int number)
 {
     for (int row = 0; row < PQntuples(run->history); row++)
-        if (atoi(PQgetvalue(run->history, row, 0)) == number)
+        if (strtol(PQgetvalue(run->history, row, 0), NULL, 10) == number)
             return row;
     return -1;
 }
@@ -187,7 +187,7 @@ static enum status check_history(const struct run *run)
                        "it was changed after it had been applied; add a new migration instead");
     }
     for (int row = 0; row < PQntuples(run->history); row++) {
-        if (atoi(PQgetvalue(run->history, row, 0)) > migrate_newest())
+        if (strtol(PQgetvalue(run->history, row, 0), NULL, 10) > migrate_newest())
             return say(ST_CONFLICT, PQgetvalue(run->history, row, 1),
                        "the database is newer than this program; install the newer program");
     }

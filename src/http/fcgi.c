@@ -61,7 +61,7 @@ enum status fcgi_listen(const char *path, int *fd)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (!*path || strlen(path) >= sizeof(address.sun_path))
         return ST_INVALID;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     enum status status = make_room(&address);
     if (status != ST_OK)
         return status;

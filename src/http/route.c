@@ -62,9 +62,8 @@ static void list_methods(const struct route *table, const struct request *reques
     for (enum method method = METHOD_GET; method < METHOD_OTHER; method++) {
         if (!known[method])
             continue;
-        if (match->allow[0])
-            strcat(match->allow, ", ");
-        strcat(match->allow, method_names[method]);
+        size_t n = strlen(match->allow);
+        (void)snprintf(match->allow + n, sizeof(match->allow) - n, "%s%s", n ? ", " : "", method_names[method]);
     }
 }
 

@@ -42,6 +42,16 @@ static enum status admit(struct passage *passage)
     return status;
 }
 
+/* Step: refuses a body that the route or the configuration does not take, whether it would be read or not. */
+static enum status limit_body(struct api *api)
+{
+    size_t configured = (size_t)api->app->settings->max_body_bytes;
+    size_t length = api->request->content_length;
+    if (length <= api->match.route->body_max && length <= configured)
+        return ST_OK;
+    return fault_set(&api->call.fault, ST_TOO_LARGE, NULL, "The body is longer than this route takes.");
+}
+
 /* SHA-256 over what makes two requests the same: method, address, body. */
 static enum status hash_request(struct api *api, char hex[CRYPTO_SHA256_HEX + 1])
 {
@@ -131,6 +141,8 @@ static enum status pass(struct passage *passage)
 {
     struct api *api = &passage->api;
     enum status status = admit(passage);
+    if (status == ST_OK)
+        status = limit_body(api);
     if (status == ST_OK)
         status = claim_key(passage);
     if (status != ST_OK)

@@ -45,7 +45,7 @@ void systemd_notify(const char *state)
     const char *path = getenv("NOTIFY_SOCKET");
     if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(address.sun_path))
         return;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     /* An abstract name begins with a NUL. */
     if (*path == '@')
         address.sun_path[0] = '\0';

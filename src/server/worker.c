@@ -130,7 +130,7 @@ static bool ask_guard(struct worker *worker)
 
 /* The one line a request: the path without its query, nothing that was sent or answered. The request's id is on every
  * line. */
-static void log_access(const struct worker *worker, const struct reply *reply, const struct served *served, bool taken)
+static void log_access(const struct reply *reply, const struct served *served, bool taken)
 {
     char ms[32];
     snprintf(ms, sizeof(ms), "%lld.%03lld", (long long)(served->micros / 1000), (long long)(served->micros % 1000));
@@ -140,8 +140,6 @@ static void log_access(const struct worker *worker, const struct reply *reply, c
               log_int("bytes", (int64_t)reply->body.len),
               log_str("user", *served->user.text ? served->user.text : NULL),
               log_str("client", taken ? "there" : "gone"));
-    metrics_request(worker->app.metrics, served->route, served->status, served->micros);
-    metrics_database(worker->app.metrics, db_counts(worker->app.db));
 }
 
 static void serve_one(struct worker *worker)
@@ -150,19 +148,24 @@ static void serve_one(struct worker *worker)
     struct served served = {.route = ROUTE_NONE};
     metrics_busy(worker->app.metrics, true);
     serve(&worker->app, worker->arena, fcgi_params(worker->fcgi), fcgi_read, worker->fcgi, &reply, &served);
+    /* Before the answer, so that whoever has it finds it counted. */
+    metrics_request(worker->app.metrics, served.route, served.status, served.micros);
+    metrics_database(worker->app.metrics, db_counts(worker->app.db));
     bool taken = fcgi_send(worker->fcgi, &reply);
     metrics_busy(worker->app.metrics, false);
-    log_access(worker, &reply, &served, taken);
+    log_access(&reply, &served, taken);
     log_request(NULL);
     arena_reset(worker->arena);
     worker->left--;
 }
 
-/* Whether to wait for another request; *timeout_ms: how long. */
+/* Whether to wait for another request; *timeout_ms: how long. One that has served enough goes on all the same while the
+ * program ends, for nobody would take its place. */
 static bool goes_on(const struct worker *worker, int *timeout_ms)
 {
     notice_signals(worker);
-    if (ending == END_NOW || !worker->left || (worker->master && getppid() != worker->master))
+    bool enough = worker->left <= 0 && ending != END_WHEN_EMPTY;
+    if (ending == END_NOW || enough || (worker->master && getppid() != worker->master))
         return false;
     *timeout_ms = ending == END_WHEN_EMPTY ? 0 : worker->guarded ? -1 : GUARD_PAUSE_MS;
     return true;

@@ -1,0 +1,49 @@
+"""What nginx does in front: security headers, limits, problem documents of its own."""
+import pytest
+
+from parley import Parley
+
+HEADERS = ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy", "X-Request-Id")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/api/v1/sessions", "/api/v1/auth/login", "/api/v1/users", "/problem/413"])
+def test_every_answer_has_the_headers(client, path):
+    answer = client.get(path)
+    for name in HEADERS:
+        assert len(answer.headers.get_all(name, [])) == 1, (path, name)
+    assert answer.headers["Server"] == "nginx"
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+
+
+def test_an_application_that_is_away_is_a_problem_document(parley):
+    """Nobody listens: 502 in the form of all others, and the next start serves again."""
+    client = parley.client
+    client.get("/healthz")
+    parley.stop()
+    try:
+        answer = client.get("/api/v1/sessions")
+        assert (answer.status, answer.problem) == (502, "unavailable")
+        assert answer.headers["Retry-After"] == "1"
+    finally:
+        parley.start()
+        parley.wait_ready()
+    assert client.get("/healthz").status == 200
+
+
+def test_an_address_that_tries_too_often_has_to_wait(parley):
+    with Parley(postgres=parley.postgres, sign_ins=10) as limited:
+        client = limited.client
+        for path in ("/api/v1/auth/login", "/api/v1/users"):
+            answers = [client.post(path, {}) for _ in range(60)]
+            assert {answer.status for answer in answers} == {400, 429}, path
+            refused = next(answer for answer in answers if answer.status == 429)
+            assert refused.problem == "too_many_requests"
+            assert refused.headers["Retry-After"] == "1"
+        assert {client.get("/api/v1/users/me").status for _ in range(60)} == {401}
+
+
+def test_metrics_are_for_this_machine(client):
+    answer = client.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert b"# TYPE parley_" in answer.body
