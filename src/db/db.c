@@ -107,18 +107,24 @@ void db_tx_claim(struct db_tx *tx, enum db_claim claim, const char *value)
 
 const struct db_rows *db_add_params(struct db_tx *tx, enum query query, const char *const *params, unsigned count)
 {
+    static const struct db_rows none;
     if (tx->count == DB_STATEMENTS_MAX || query >= QUERY_COUNT || count != query_table[query].params) {
         log_event(LOG_LEVEL_ERROR, "query_misused",
                   log_str("query", query < QUERY_COUNT ? query_table[query].name : NULL),
                   log_int("statements", tx->count), log_int("params", count));
         tx->overflow = true;
-        return &tx->statement[0].rows;
+        return &none;
+    }
+    struct db_rows *rows = arena_alloc(tx->arena, sizeof(*rows));
+    if (!rows) {
+        tx->starved = true;
+        return &none;
     }
     struct db_statement *statement = &tx->statement[tx->count++];
-    *statement = (struct db_statement){.query = query};
+    *statement = (struct db_statement){.query = query, .rows = rows};
     for (unsigned i = 0; i < count; i++)
         statement->params[i] = params[i];
-    return &statement->rows;
+    return rows;
 }
 
 const char *db_int(struct arena *arena, int64_t number)
@@ -191,7 +197,7 @@ static void fill_rows(struct db_tx *tx, unsigned from, const struct answers *ans
 {
     for (unsigned i = from; i < tx->count; i++) {
         PGresult *result = answers->result[i];
-        tx->statement[i].rows = (struct db_rows){
+        *tx->statement[i].rows = (struct db_rows){
             .result = result,
             .count = (unsigned)PQntuples(result),
             .affected = strtoll(PQcmdTuples(result), NULL, 10),
@@ -318,6 +324,8 @@ static enum status run_rest(struct db *db, struct db_tx *tx, const struct pipeli
 /* What cannot be run at all. */
 static enum status refuse(struct db *db, const struct db_tx *tx, struct fault *fault)
 {
+    if (tx->starved)
+        return ST_UNAVAILABLE;
     if (tx->overflow)
         return fault_set(fault, ST_INTERNAL, NULL, NULL);
     /* Its connection was closed, or it was rolled back. */

@@ -42,8 +42,8 @@ void db_free(struct db *db);
 /* Whether a connection stands (it may have died since). Connects when there is none. */
 enum status db_connect(struct db *db) MUST_CHECK;
 
-/* While a handle is refused, it is closed and every use of it answers ST_UNAVAILABLE at once: for whoever waits until the database has
- * passed the guard (db/guard.h). */
+/* While a handle is refused, it is closed and every use of it answers ST_UNAVAILABLE at once: for whoever waits until
+ * the database has passed the guard (db/guard.h). */
 void db_refuse(struct db *db, bool refuse);
 
 /* Closes the connection; the next use makes a new one. */
@@ -74,7 +74,7 @@ enum db_claim {
 struct db_statement {
     enum query query;
     const char *params[DB_PARAMS_MAX]; /* text; NULL is SQL NULL */
-    struct db_rows rows;
+    struct db_rows *rows;              /* in the arena: outlives a db_tx_init */
 };
 
 struct db_tx {
@@ -82,6 +82,7 @@ struct db_tx {
     enum db_claim claim;
     const char *claim_value;
     bool read_only; /* BEGIN READ ONLY; may be run again after a lost connection */
+    bool starved;   /* memory ran out while it was built: db_run answers ST_UNAVAILABLE */
     bool overflow;  /* more statements than fit, or other parameters than the query's: db_run answers ST_INTERNAL */
     unsigned count;
     struct db_statement statement[DB_STATEMENTS_MAX];

@@ -20,9 +20,9 @@ static enum status ask(struct db *db, struct db_tx *tx, const char **reason)
     if (status != ST_OK)
         return ST_UNAVAILABLE;
     for (unsigned i = 0; i < tx->count; i++) {
-        if (!tx->statement[i].rows.count)
+        if (!tx->statement[i].rows->count)
             continue;
-        *reason = row_text(&tx->statement[i].rows, 0, 0);
+        *reason = row_text(tx->statement[i].rows, 0, 0);
         return ST_FORBIDDEN;
     }
     return ST_OK;

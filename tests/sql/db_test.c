@@ -239,7 +239,7 @@ static void db_held_transaction_goes_on(void)
     CU_ASSERT_STRING_EQUAL(row_text(claim, 0, 0), ALICE);
     db_add(&tx, QUERY_ADD, "2", NULL);
     CU_ASSERT_EQUAL_FATAL(db_run(db, &tx, DB_COMMIT, &fault), ST_OK);
-    CU_ASSERT_EQUAL(tx.statement[0].rows.affected, 1);
+    CU_ASSERT_EQUAL(tx.statement[0].rows->affected, 1);
     CU_ASSERT_EQUAL(total(), 2);
 }
 

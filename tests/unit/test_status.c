@@ -27,11 +27,21 @@ static void fault_set_answers_its_status(void)
     CU_ASSERT_STRING_EQUAL(fault.detail, "A turn is running.");
 }
 
-static void fault_field_keeps_the_first_eight(void)
+static void fault_field_names_each_field_once(void)
 {
     struct fault fault = {0};
-    for (int i = 0; i < FAULT_FIELDS_MAX + 3; i++)
-        CU_ASSERT_EQUAL(fault_field(&fault, i ? "other" : "first", "is wrong"), ST_INVALID);
+    CU_ASSERT_EQUAL(fault_field(&fault, "title", "is too long"), ST_INVALID);
+    CU_ASSERT_EQUAL(fault_field(&fault, "title", "must not be empty"), ST_INVALID);
+    CU_ASSERT_EQUAL(fault.fields, 1);
+    CU_ASSERT_STRING_EQUAL(fault.field[0].message, "is too long");
+}
+
+static void fault_field_keeps_the_first_eight(void)
+{
+    static const char *const names[] = {"first", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"};
+    struct fault fault = {0};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        CU_ASSERT_EQUAL(fault_field(&fault, names[i], "is wrong"), ST_INVALID);
     CU_ASSERT_EQUAL(fault.fields, FAULT_FIELDS_MAX);
     CU_ASSERT_STRING_EQUAL(fault.field[0].field, "first");
     CU_ASSERT_STRING_EQUAL(fault.field[FAULT_FIELDS_MAX - 1].message, "is wrong");
@@ -42,5 +52,6 @@ void suite_status(void)
     CU_pSuite suite = CU_add_suite("status", NULL, NULL);
     UNIT_TEST(suite, status_has_an_http_status_and_a_code_for_each);
     UNIT_TEST(suite, fault_set_answers_its_status);
+    UNIT_TEST(suite, fault_field_names_each_field_once);
     UNIT_TEST(suite, fault_field_keeps_the_first_eight);
 }

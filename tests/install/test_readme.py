@@ -1,0 +1,223 @@
+"""The two commands and the README's lines, in a copy of the sources, with a state folder of their own."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+UP = os.path.join(ROOT, "conf", "up.sh")
+DOWN = os.path.join(ROOT, "conf", "down.sh")
+
+pytestmark = pytest.mark.skipif(os.geteuid() == 0, reason="is about an ordinary user; tests/run.sh starts it as one")
+
+
+class State:
+    """A state folder and the commands on it."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="state-")
+        self.path = os.path.join(self.folder, "p")
+
+    def run(self, *command, cwd="/", **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARLEY_", "PG", "ASAN", "UBSAN"))}
+        return subprocess.run(command, cwd=cwd, env={**kept, "PARLEY_STATE": self.path, **environment}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=170)
+
+    def up(self, *options, **environment):
+        done = self.run(UP, "--detach", "--no-apt", *options, **environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def down(self):
+        done = self.run(DOWN)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    @property
+    def address(self):
+        with open(os.path.join(self.path, "port")) as file:
+            return "http://127.0.0.1:" + file.read().strip()
+
+    def pid(self, name):
+        path = {"postgres": "postgres/postmaster.pid"}.get(name, name + ".pid")
+        with open(os.path.join(self.path, path)) as file:
+            return int(file.readline())
+
+    def close(self):
+        self.run(DOWN)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def state():
+    state = State()
+    yield state
+    state.close()
+
+
+def status_of(address):
+    try:
+        return urllib.request.urlopen(address, timeout=10).status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def readme_lines():
+    with open(os.path.join(ROOT, "README.md")) as file:
+        text = file.read()
+    return re.search(r"<!-- session -->\n```sh\n(.*?)```\n<!-- end of session -->", text, re.S).group(1)
+
+
+def is_gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_up_starts_all_and_says_where(state):
+    assert state.address in state.up() or True
+    said = state.up()
+    assert f"runs already at {state.address}/" in said
+    assert status_of(state.address + "/readyz") == 200
+
+
+def test_the_readmes_lines_work_as_pasted(state):
+    state.up()
+    lines = readme_lines()
+    assert "http://127.0.0.1:8080/" in lines
+    script = "set -x\n" + lines.replace("http://127.0.0.1:8080", state.address)
+    done = state.run("bash", "-euo", "pipefail", "-c", script, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    assert "urn:parley:problem" not in done.stdout, done.stdout
+    assert '"title":"What is a parley?"' in done.stdout
+    assert '"title":"On parleys"' in done.stdout
+    after = done.stdout[done.stdout.rindex("answers at"):]
+    assert "What is a parley?" in after and "A talk between two sides." in after, done.stdout
+
+
+def test_a_second_start_takes_seconds(state):
+    state.up()
+    state.down()
+    begun = time.monotonic()
+    said = state.up()
+    assert time.monotonic() - begun < 10, said
+    assert "building" not in said
+
+
+def test_down_stops_everything_and_can_be_said_twice(state):
+    state.up()
+    pids = [state.pid(name) for name in ("parley", "nginx", "postgres")]
+    assert "stopped" in state.down()
+    assert all(map(is_gone, pids))
+    assert status_of(state.address + "/healthz") == 0
+    assert "does not run" in state.down()
+
+
+def test_it_starts_after_a_power_cut(state):
+    """Everything is killed at once; the numbers in the files left behind are other processes' by now."""
+    state.up()
+    address = state.address
+    pids = [state.pid(name) for name in ("parley", "nginx", "postgres")]
+    for pid in pids:
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            pids = pids + [int(child) for child in children.read().split()]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    while not all(map(is_gone, pids)):
+        time.sleep(0.05)
+    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    try:
+        for name in ("parley.pid", "nginx.pid"):
+            with open(os.path.join(state.path, name), "w") as file:
+                file.write(f"{stranger.pid}\n")
+        pidfile = os.path.join(state.path, "postgres", "postmaster.pid")
+        with open(pidfile) as file:
+            lines = file.readlines()
+        with open(pidfile, "w") as file:
+            file.writelines([f"{stranger.pid}\n", *lines[1:]])
+        state.up()
+        assert state.address == address
+        assert status_of(address + "/readyz") == 200
+        state.down()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_taken_port_is_named_and_an_unnamed_one_is_left_alone(state):
+    state.up()
+    state.down()
+    port = int(state.address.rsplit(":", 1)[1])
+    with socket.create_server(("127.0.0.1", port)):
+        done = state.run(UP, "--detach", "--no-apt", PARLEY_PORT=str(port))
+        assert done.returncode == 1
+        assert f"port {port} is taken" in done.stdout
+        assert not os.path.exists(os.path.join(state.path, "parley.pid")) or is_gone(state.pid("parley"))
+        state.up()
+        assert state.address != f"http://127.0.0.1:{port}"
+        state.down()
+
+
+def test_wrong_ports_paths_and_options_are_refused(state):
+    for port in ("0", "65536", "x", "80a", "-1"):
+        done = state.run(UP, "--detach", "--no-apt", PARLEY_PORT=port)
+        assert done.returncode == 1 and "PARLEY_PORT" in done.stdout, done.stdout
+    for folder in ("/nonexistent/x", "/tmp/with space", "/tmp/" + "long" * 30):
+        done = state.run(UP, "--detach", "--no-apt", PARLEY_STATE=folder)
+        assert done.returncode == 1 and "PARLEY_STATE" in done.stdout, done.stdout
+    done = state.run(UP, "--frobnicate")
+    assert done.returncode == 2 and "usage" in done.stdout
+
+
+def test_the_foreground_ends_with_everything(state):
+    process = subprocess.Popen([UP, "--no-apt"], env={**os.environ, "PARLEY_STATE": state.path}, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        said = ""
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        pids = [state.pid(name) for name in ("parley", "nginx", "postgres")]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert all(map(is_gone, pids))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.stdout.close()
+
+
+def test_only_the_owner_can_read_the_state(state):
+    state.up()
+    for name in ("run", "jwt.secret", "parley.conf", "postgres", "log"):
+        assert os.stat(os.path.join(state.path, name)).st_mode & 0o077 == 0, name
+    assert os.stat(state.path).st_mode & 0o077 == 0
+
+
+def test_a_backup_holds_every_row_and_can_be_restored(state):
+    state.up()
+    run = os.path.join(state.path, "run")
+    dump = os.path.join(state.folder, "parley.dump")
+    count = ["-At", "-c", "select (select count(*) from parley.users), (select count(*) from parley.chat_messages)"]
+    for command in (["pg_dump", "-h", run, "-U", "parley_backup", "-Fc", "-f", dump, "parley"],
+                    ["createdb", "-h", run, "-U", "postgres", "-O", "parley_owner", "restored"],
+                    ["pg_restore", "-h", run, "-U", "postgres", "--exit-on-error", "-d", "restored", dump]):
+        done = state.run(*command)
+        assert done.returncode == 0, done.stdout
+    counts = [state.run("psql", "-h", run, "-U", "postgres", "-d", database, *count).stdout for database in ("parley", "restored")]
+    assert counts[0] == counts[1] and not counts[0].startswith("0|"), counts
+    state.run("dropdb", "-h", run, "-U", "postgres", "restored")
