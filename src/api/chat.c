@@ -1,7 +1,8 @@
 /*
  * Turns over HTTP: a text is sent, its answer streamed, joined, polled, stopped, made anew.
  *
- * A handler here does its short transaction and leaves a handover: the worker gives the connection to a relay and is free.
+ * A handler here does its short transaction and leaves a handover: the worker gives the connection to a relay and is
+ * free.
  */
 #include <string.h>
 
@@ -81,7 +82,8 @@ static enum status begin(struct api *api, struct turn_new *new_turn)
     return ST_OK;
 }
 
-/* A POST with Last-Event-ID comes from a client that lost its line: it means the turn that it began, never a new one. */
+/* A POST with Last-Event-ID comes from a client that lost its line: it means the turn that it began, never a new one.
+ */
 static enum status resume(struct api *api, const char *session_id, const char *text, long after)
 {
     struct turn turn;
@@ -92,8 +94,7 @@ static enum status resume(struct api *api, const char *session_id, const char *t
 
 static const char *text_field(struct api *api)
 {
-    const char *text =
-        field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes);
+    const char *text = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes);
     if (text && !text[0])
         (void)!fault_field(&api->call.fault, "text", "must not be empty");
     return text;
@@ -111,7 +112,7 @@ enum status chat_send(struct api *api)
         .helper = field_name(api, "helper"),
         .model = field_text(api, "model", FIELD_OPTIONAL, MODEL_NAME_MAX),
         .text = text_field(api),
-        .parent_id = field_parent(api),
+        .parent_id = view_parent_field(api),
     };
     long after = wanted_after(api);
     if (!session_id && new_turn.parent_id)

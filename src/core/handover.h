@@ -1,6 +1,6 @@
 /*
- * What a worker gives a relay: a turn to run, a connection that wants to watch one, or word that somebody asked to stop. Plain data; how it travels is
- * relay/handover.h's.
+ * What a worker gives a relay: a turn to run, a connection that wants to watch one, or word that somebody asked to
+ * stop. Plain data; how it travels is relay/handover.h's.
  */
 #ifndef PARLEY_CORE_HANDOVER_H
 #define PARLEY_CORE_HANDOVER_H

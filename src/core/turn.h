@@ -9,16 +9,16 @@
 #include "core/call.h"
 
 #define TURN_LEASE_SECONDS 20
-#define TURN_EVENTS_MAX 500 /* rows that turn_events reads at once */
+#define TURN_EVENTS_MAX    500 /* rows that turn_events reads at once */
 
 struct turn_new {
     struct uuid turn, session, user_message, message; /* made by the caller */
-    bool created;             /* the session is new, too */
-    const char *project_id, *helper; /* of a new session; NULL: none */
-    const char *model;        /* NULL: the helper's, or the configured one */
-    const char *text;         /* the user's message; NULL: another answer to the message parent_id */
-    const char *parent_id;    /* as message_append has it */
-    const char *key;          /* the idempotency key that was claimed on this call, NULL: none */
+    bool created;                                     /* the session is new, too */
+    const char *project_id, *helper;                  /* of a new session; NULL: none */
+    const char *model;                                /* NULL: the helper's, or the configured one */
+    const char *text;      /* the user's message; NULL: another answer to the message parent_id */
+    const char *parent_id; /* as message_append has it */
+    const char *key;       /* the idempotency key that was claimed on this call, NULL: none */
 };
 
 struct turn_begun {
@@ -43,18 +43,20 @@ struct turn_rows {
     struct turn_row *row;
 };
 
-/* Stores the user's message, the empty answer and the turn, and reads what the model is to be told. ST_CONFLICT "turn_in_progress" while another runs in the session;
- * ST_TOO_MANY beyond a quota; ST_NOT_FOUND. */
+/* Stores the user's message, the empty answer and the turn, and reads what the model is to be told. ST_CONFLICT
+ * "turn_in_progress" while another runs in the session; ST_TOO_MANY beyond a quota; ST_NOT_FOUND. */
 enum status turn_begin(struct call *call, const struct turn_new *new_turn, struct turn_begun *begun) MUST_CHECK;
 
 /* Ends a turn that no relay took: failed, with that code. In a transaction of its own. */
 enum status turn_fail(struct call *call, const struct uuid *turn, const char *code, const char *message) MUST_CHECK;
 
-/* The newest turn of a session; one whose process is gone is ended as interrupted first. ST_NOT_FOUND without a session; *found is false when there was never a turn. */
+/* The newest turn of a session; one whose process is gone is ended as interrupted first. ST_NOT_FOUND without a
+ * session; *found is false when there was never a turn. */
 enum status turn_latest(struct call *call, const struct uuid *session, struct turn *turn, bool *found) MUST_CHECK;
 
-/* The turn that a request with this key began, else the newest of the last hour that answers just this text (in that session, where one is given): for a
- * client that lost its line. Both in a transaction of their own; ST_NOT_FOUND "turn_not_found". */
+/* The turn that a request with this key began, else the newest of the last hour that answers just this text (in that
+ * session, where one is given): for a client that lost its line. Both in a transaction of their own; ST_NOT_FOUND
+ * "turn_not_found". */
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;
 
