@@ -34,7 +34,6 @@ struct api {
     struct call call;
     const struct json *body;  /* parsed by fields_body */
     struct handover handover; /* kind HANDOVER_NONE: the answer is in reply alone */
-    struct handover handover; /* kind HANDOVER_NONE: the answer is in reply */
 };
 
 /* THE table: every path that can be called, in api/routes.c. Ends with a row whose path is NULL. */
