@@ -54,7 +54,7 @@ clean() {
 }
 
 stage_one() {
-    local step_down=() status=0
+    local step_down=() status=0 user
     packages_install 'up|test' "$opt_apt"
     work=$(mktemp -d "${TMPDIR:-/tmp}/parley.XXXXXX")
     cd /
@@ -62,11 +62,13 @@ stage_one() {
     trap 'exit 130' INT TERM HUP
     mkdir "$work/tree" "$work/home" "$work/out" "$work/tmp"
     tree_pack | tar -x -m -C "$work/tree"
+    user=$(id -un)
     if ((EUID == 0)); then
+        user=nobody
         chown -R nobody: "$work"
         step_down=(setpriv --reuid=nobody "--regid=$(id -g nobody)" --clear-groups)
     fi
-    timeout --foreground -k 30 $((budget + 60)) "${step_down[@]}" env -i PATH="$PATH" HOME="$work/home" USER="$(id -un)" \
+    timeout --foreground -k 30 $((budget + 60)) "${step_down[@]}" env -i PATH="$PATH" HOME="$work/home" USER="$user" \
         TMPDIR="$work/tmp" LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PARLEY_TEST_WORK="$work" \
         bash "$work/tree/tests/run.sh" "$@" &
     wait $! || status=$?
@@ -112,7 +114,7 @@ build() { # TIER NAME CC CONFIGURE-ARGUMENTS...
     check "$tier" "$name: configure" "$tree/configure" CC="$cc" --prefix=/usr --enable-werror "$@" || return
     programs=$(make_variable check_PROGRAMS)
     # shellcheck disable=SC2086
-    check "$tier" "$name: builds without a warning" make -j2 all $programs || return
+    check "$tier" "$name: builds without a warning" make -s -j2 all $programs || return
     touch .built
     cd "$tree"
 }
@@ -171,19 +173,23 @@ tier_unit() {
 }
 
 tier_sql() {
-    build_gcc sql || return
-    build_sanitized sql || return
-    pytest sql sql "$tree/tests/sql" PARLEY_BUILD="$work/build-gcc" PARLEY_BUILD_SANITIZED="$work/build-sanitized"
+    local name
+    for name in gcc sanitized; do
+        "build_$name" sql || continue
+        cunit sql "db_test-$name" /usr/bin/python3 "$tree/tests/lib/with_postgres.py" "$work/build-$name/db_test"
+    done
+    [[ -f $work/build-gcc/.built ]] || return
+    pytest sql sql "$tree/tests/sql" PARLEY_BIN="$work/build-gcc/parley"
 }
 
 tier_http() {
-    if build_gcc http; then pytest http http "$tree/tests/http" PARLEY_BUILD="$work/build-gcc"; fi
-    if build_sanitized http; then pytest http http-sanitized "$tree/tests/http" PARLEY_BUILD="$work/build-sanitized"; fi
+    if build_gcc http; then pytest http http "$tree/tests/http" PARLEY_BIN="$work/build-gcc/parley"; fi
+    if build_sanitized http; then pytest http http-sanitized "$tree/tests/http" PARLEY_BIN="$work/build-sanitized/parley"; fi
 }
 
 tier_fault() {
     build_gcc fault || return
-    pytest fault fault "$tree/tests/fault" PARLEY_BUILD="$work/build-gcc"
+    pytest fault fault "$tree/tests/fault" PARLEY_BIN="$work/build-gcc/parley"
 }
 
 tier_fuzz() {

@@ -1,6 +1,6 @@
 -- Projects and their members.
 
--- Makes a project; its owner is its first member.
+-- Makes a project; its owner is its first member. A person who is gone is refused (PA401).
 create or replace function parley.project_create(p_user_id uuid, p_project_id uuid, p_name text, p_description text)
     returns setof parley.projects
     language plpgsql
@@ -8,7 +8,10 @@ create or replace function parley.project_create(p_user_id uuid, p_project_id uu
 as $$
 begin
     insert into parley.user_projects (user_id, project_id, owner_id, name)
-        values (p_user_id, p_project_id, p_user_id, p_name);
+        select u.user_id, p_project_id, u.user_id, p_name from parley.users u where u.user_id = p_user_id;
+    if not found then
+        raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
+    end if;
     return query insert into parley.projects (user_id, project_id, name, description)
         values (p_user_id, p_project_id, p_name, p_description) returning *;
 end

@@ -1,13 +1,14 @@
 -- Chat sessions. Every query that answers sessions has the same ten columns: see core/session.c.
 
 -- name: session_list
--- A person's sessions, newest first. $1 user, $2 how many, $3 project, $4 helper, $5 active: NULL is any.
+-- A person's sessions, newest first. $1 user, $2 how many, $3 project, $4 helper, $5 active: NULL is any. A bare `$3 is null or ...`
+-- makes the planner believe that hardly a row passes: it then reads and sorts all sessions instead of a page of the index.
 select session_id, title, preview, message_count, is_active, helper, project_id, created_at, updated_at, last_message_at
 from parley.chat_sessions
 where user_id = $1::uuid and deleted_at is null
-    and ($3::uuid is null or project_id = $3::uuid)
-    and ($4::text is null or helper = $4::text)
-    and ($5::boolean is null or is_active = $5::boolean)
+    and (case when $3::uuid is null or project_id = $3::uuid then 1 end) is not null
+    and (case when $4::text is null or helper = $4::text then 1 end) is not null
+    and (case when $5::boolean is null or is_active = $5::boolean then 1 end) is not null
 order by last_message_at desc, session_id desc
 limit $2::integer;
 
@@ -16,9 +17,9 @@ limit $2::integer;
 select session_id, title, preview, message_count, is_active, helper, project_id, created_at, updated_at, last_message_at
 from parley.chat_sessions
 where user_id = $1::uuid and deleted_at is null
-    and ($3::uuid is null or project_id = $3::uuid)
-    and ($4::text is null or helper = $4::text)
-    and ($5::boolean is null or is_active = $5::boolean)
+    and (case when $3::uuid is null or project_id = $3::uuid then 1 end) is not null
+    and (case when $4::text is null or helper = $4::text then 1 end) is not null
+    and (case when $5::boolean is null or is_active = $5::boolean then 1 end) is not null
     and (last_message_at, session_id) < ($6::timestamptz, $7::uuid)
 order by last_message_at desc, session_id desc
 limit $2::integer;

@@ -14,18 +14,6 @@
 static char *area;
 static size_t area_size;
 
-/* Copies of the texts in list; NULL when memory is out. Kept for ever. */
-static char **copy_list(char **list, size_t count)
-{
-    char **copy = calloc(count + 1, sizeof(*copy));
-    for (size_t i = 0; copy && i < count; i++) {
-        copy[i] = strdup(list[i]);
-        if (!copy[i])
-            return NULL;
-    }
-    return copy;
-}
-
 /* Where the texts end that lie behind one another from `end` on. */
 static char *end_of(char **list, size_t count, char *end)
 {
@@ -34,25 +22,31 @@ static char *end_of(char **list, size_t count, char *end)
     return end;
 }
 
+/* Points what points into the area to the same place of its copy. */
+static void move_list(char **list, size_t count, char *copy)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] >= area && list[i] < area + area_size)
+            list[i] = copy + (list[i] - area);
+}
+
 void title_init(int argc, char **argv)
 {
-    /* Kept, although never read again: libraries that set a variable replace environ, and who looks for leaks must find
-     * these. */
-    static char **arguments __attribute__((used)), **environment __attribute__((used));
+    static char *copy;
     size_t count = 0;
     while (environ[count])
         count++;
-    if (argc < 1)
+    if (argc < 1 || area)
         return;
-    char *end = end_of(environ, count, end_of(argv, (size_t)argc, argv[0]));
-    arguments = copy_list(argv, (size_t)argc);
-    environment = copy_list(environ, count);
-    if (!arguments || !environment)
+    size_t size = (size_t)(end_of(environ, count, end_of(argv, (size_t)argc, argv[0])) - argv[0]);
+    copy = malloc(size);
+    if (!copy)
         return;
     area = argv[0];
-    area_size = (size_t)(end - area);
-    memcpy(argv, arguments, (size_t)argc * sizeof(*argv));
-    environ = environment;
+    area_size = size;
+    memcpy(copy, area, size);
+    move_list(argv, (size_t)argc, copy);
+    move_list(environ, count, copy);
 }
 
 void title_set(const char *title)

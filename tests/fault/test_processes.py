@@ -67,6 +67,14 @@ def health(path):
     return fastcgi.request(path, "GET", "/healthz").status
 
 
+def is_healthy(path):
+    """False also while nobody listens yet."""
+    try:
+        return health(path) == 200
+    except OSError:
+        return False
+
+
 def metric(parley, series):
     text = fastcgi.request(parley.socket, "GET", "/metrics").body.decode()
     found = re.search("^" + re.escape(series) + " (.*)$", text, re.M)
@@ -163,7 +171,7 @@ def test_an_unreachable_database_is_waited_for(parley):
     parley.postgres.stop()
     with parley.expecting("5xx"):
         parley.start()
-        until(lambda: os.path.exists(parley.socket) and health(parley.socket) == 200)
+        until(lambda: is_healthy(parley.socket))
         assert fastcgi.request(parley.socket, "GET", "/readyz").status == 503
         assert fastcgi.request(parley.socket, "POST", "/api/v1/auth/login", LOGIN).status == 503
         parley.postgres.start()
@@ -176,7 +184,7 @@ def test_an_unsafe_database_that_comes_late_ends_the_program_with_78(parley):
     with parley.expecting("5xx", "died"):
         parley.configure(database=f"host={parley.postgres.folder} user=postgres dbname=parley")
         parley.start()
-        until(lambda: os.path.exists(parley.socket) and health(parley.socket) == 200)
+        until(lambda: is_healthy(parley.socket))
         assert fastcgi.request(parley.socket, "GET", "/readyz").status == 503
         parley.postgres.start()
         assert parley.master.wait(10) == 78
@@ -357,8 +365,7 @@ def launched(parley, descriptor, family="AF_UNIX", more=None):
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=parley.folder)
     try:
         if family == "AF_UNIX":
-            until(lambda: os.path.exists(path))
-            time.sleep(0.2)
+            until(lambda: is_healthy(path))
         yield process, path
     finally:
         if process.poll() is None:
@@ -369,7 +376,6 @@ def launched(parley, descriptor, family="AF_UNIX", more=None):
 def test_a_socket_as_descriptor_0_makes_one_worker_without_a_master(parley):
     parley.stop()
     with launched(parley, 0) as (process, path):
-        assert health(path) == 200
         assert fastcgi.request(path, "GET", "/readyz").status == 200
         with open(f"/proc/{process.pid}/cmdline", "rb") as file:
             assert file.read().rstrip(b"\0") == b"parley: worker"
@@ -394,7 +400,6 @@ def test_a_socket_of_the_service_manager_is_used_and_left_alone(parley):
         notify.settimeout(10)
         with launched(parley, 3, more={"NOTIFY_SOCKET": notify_path}) as (process, path):
             assert notify.recv(100) == b"READY=1"
-            assert health(path) == 200
             assert not os.path.exists(parley.socket)
             process.send_signal(signal.SIGHUP)
             assert notify.recv(100).startswith(b"RELOADING=1")

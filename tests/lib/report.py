@@ -7,7 +7,7 @@ def outcome(case):
     for word, tag in (("fail", "failure"), ("fail", "error"), ("skip", "skipped")):
         found = case.find(tag)
         if found is not None:
-            return word, " ".join((found.get("message") or "").split())[:200]
+            return word, " ".join((found.get("message") or "").split())[:120]
     return "pass", ""
 
 

@@ -1,4 +1,4 @@
-"""The cluster of this tier: database "parley" as migrated, and "tap" with pgTAP and setup.sql on top."""
+"""The cluster of this tier: database "parley", in which tests may leave rows, and "tap" with pgTAP and setup.sql, where each test rolls back."""
 import os
 import sys
 

@@ -50,6 +50,14 @@ def unwrap(text):
 
 def weaker_and_stronger(text):
     """Each condition without one of its parts."""
+    case = re.fullmatch(r"CASE (.*)\sWHEN (.*)\sTHEN (.*)\sELSE (.*)\sEND", unwrap(text), re.S)
+    if case:
+        subject, value, then, otherwise = (part.strip() for part in case.groups())
+        yield f"case {subject} when {value} then true else {otherwise} end"
+        yield f"case {subject} when {value} then {then} else true end"
+        yield then
+        yield otherwise
+        return
     ways = split(text, "OR")
     for i, way in enumerate(ways):
         rest = ways[:i] + ways[i + 1:]
