@@ -41,17 +41,28 @@ enum status turn_log_add_text(struct turn_log *log, enum turn_event type, const 
 /* Adds any other event; json is the whole event, {"type": ..., ...}. */
 enum status turn_log_add_event(struct turn_log *log, enum turn_event type, const char *json) MUST_CHECK;
 
-/* The answer's text so far: all token events together, into out. */
-void turn_log_content(const struct turn_log *log, struct buf *out);
+/* The text of all events of a type (TURN_TOKEN: the answer so far) together, into out. */
+void turn_log_text(const struct turn_log *log, enum turn_event type, struct buf *out);
 
-/* Server-sent events ("id: n\ndata: {...}\n\n") of what lies in (after, upto], at most about max_bytes of text in one go; answers the id reached. A text event that
- * `after` or `upto` cuts is given in part; after and upto are ids that were given out, or 0. */
+/* Server-sent events ("id: n\ndata: {...}\n\n") of what lies in (after, upto], at most about max_bytes of it in one go,
+ * but one event at least; answers the id reached. A text event that `after`, `upto` or max_bytes cuts is given in part.
+ * upto is an id that was given out; after may be anything that a client says: it is taken as the nearest id that can
+ * be. */
 long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out);
 
-/* The same events as rows to save: a JSON array of {"id", "type", "data"}, data as viewers get it ({"type", "content"} for text). */
-void turn_log_write_rows(const struct turn_log *log, long after, long upto, struct buf *out);
+/* The same events as rows to save: a JSON array of {"id", "type", "data"}, data as viewers get it ({"type", "content"}
+ * for text). A text event that lies across the id cut_at is given as two rows: what was sent once is so sent again
+ * just as it was. */
+void turn_log_write_rows(const struct turn_log *log, long after, long cut_at, long upto, struct buf *out);
 
-/* The name of an event's type as it stands in JSON. */
+/* The JSON text of the last event when it is done or error, not NUL-terminated; NULL: the log has no end yet. */
+const char *turn_log_last_words(const struct turn_log *log, size_t *n);
+
+/* The JSON text of the first event when it is the session's; NULL: it is not. */
+const char *turn_log_first_words(const struct turn_log *log, size_t *n);
+
+/* The name of an event's type as it stands in JSON, and back; what nobody knows is a status. */
 const char *turn_event_name(enum turn_event type);
+enum turn_event turn_event_parse(const char *name);
 
 #endif
