@@ -376,6 +376,7 @@ start_all() {
 # Stays until a signal comes or Parley ends, then stops everything.
 stay() {
     trap 'say "stopping"; state_stop; exit 0' INT TERM HUP
+    say "Ctrl-C stops it"
     tail --pid="$(parley_pid)" -f /dev/null &
     wait $!
     say "Parley has ended; the last lines of its log are:"
@@ -396,7 +397,6 @@ stage_two() {
     if [[ $opt_detach == yes ]]; then
         say "stop it with: $(how_to_stop)"
     else
-        say "Ctrl-C stops it"
         stay
     fi
 }

@@ -37,6 +37,7 @@
 #define LISTEN_TRIES   40
 #define LISTEN_WAIT_US 50000
 #define GUARD_ARENA    ((size_t)1 << 20)
+#define PROOF_MS       1000
 
 /* A worker: its slot is that of the metrics. */
 struct child {
@@ -53,8 +54,9 @@ struct master {
     char *socket; /* the path to remove at the end; NULL: somebody else's */
     struct pidfile pidfile;
     char *pid_path;
-    sigset_t signals; /* what the loop reads */
-    int64_t pause_ms; /* before the next start; 0: none */
+    sigset_t signals;  /* what the loop reads */
+    int64_t proved_at; /* when this configuration's database passed the guard: workers forked then need not ask again */
+    int64_t pause_ms;  /* before the next start; 0: none */
     int64_t start_at;
     bool ending;
     int exit_status;
@@ -64,7 +66,7 @@ struct master {
 /* --- starting --- */
 
 /* Whether the database of the settings may be served from; one that cannot be asked may, for its workers will ask. */
-static bool is_database_safe(const struct settings *settings)
+static bool is_database_safe(struct master *master, const struct settings *settings)
 {
     const char *reason = "memory is out";
     struct arena *arena = arena_new(GUARD_ARENA);
@@ -76,7 +78,13 @@ static bool is_database_safe(const struct settings *settings)
         log_event(LOG_LEVEL_WARN, "database_unreachable_at_start", log_str("then", "every use answers 503 meanwhile"));
     db_free(db);
     arena_free(arena);
+    master->proved_at = status == ST_OK ? clock_monotonic_ms() : -PROOF_MS;
     return status != ST_FORBIDDEN;
+}
+
+static bool is_proof_fresh(const struct master *master)
+{
+    return clock_monotonic_ms() - master->proved_at < PROOF_MS;
 }
 
 /* What the settings mean to the whole process, before workers are forked from it. */
@@ -176,7 +184,7 @@ static void become_worker(struct master *master, unsigned slot, pid_t parent)
     if (master->pidfile.fd >= 0)
         close(master->pidfile.fd);
     metrics_enter(master->metrics, slot);
-    exit(worker_run(&master->config->settings, master->metrics, master->listen_fd, parent));
+    exit(worker_run(&master->config->settings, master->metrics, master->listen_fd, parent, is_proof_fresh(master)));
 }
 
 static bool start_worker(struct master *master, unsigned slot)
@@ -309,9 +317,10 @@ static void reload(struct master *master)
     struct config *config = config_read(master->config_file, environ, CONFIG_SERVE);
     if (config)
         log_problems(config);
-    if (!config || config->errors || !is_database_safe(&config->settings) || !use_settings(&config->settings)) {
+    if (!config || config->errors || !is_database_safe(master, &config->settings) || !use_settings(&config->settings)) {
         log_event(LOG_LEVEL_ERROR, "reload_refused", log_str("then", "the configuration stays as it was"));
         config_free(config);
+        master->proved_at = -PROOF_MS;
     } else {
         warn_unchanged(master, &config->settings);
         mark_ending(master);
@@ -369,7 +378,7 @@ static bool start(struct master *master)
     if (!take_pidfile(master) || !take_listener(master))
         return false;
     master->exit_status = EX_CONFIG;
-    if (!is_database_safe(&master->config->settings))
+    if (!is_database_safe(master, &master->config->settings))
         return false;
     master->exit_status = EXIT_SUCCESS;
     init_signals(master);
@@ -396,12 +405,12 @@ static void master_fini(struct master *master)
 /* Descriptor 0 is the listening socket of mod_fcgid or spawn-fcgi, which keep processes themselves. */
 static int run_alone(struct master *master)
 {
-    if (!is_database_safe(&master->config->settings))
+    if (!is_database_safe(master, &master->config->settings))
         return EX_CONFIG;
     title_set("parley: worker");
     metrics_started(master->metrics, 0);
     metrics_enter(master->metrics, 0);
-    return worker_run(&master->config->settings, master->metrics, STDIN_FILENO, 0);
+    return worker_run(&master->config->settings, master->metrics, STDIN_FILENO, 0, is_proof_fresh(master));
 }
 
 int master_run(struct config *config, const char *config_file)

@@ -191,16 +191,27 @@ static int loop(struct worker *worker)
     return EXIT_SUCCESS;
 }
 
-int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master)
+/* Connects, so that the first request need not. False: the database is unsafe. */
+static bool prepare_database(struct worker *worker)
+{
+    if (!worker->guarded)
+        return ask_guard(worker);
+    if (db_connect(worker->app.db) != ST_OK)
+        log_event(LOG_LEVEL_WARN, "database_unreachable_at_start", log_str("then", "the next request tries again"));
+    return true;
+}
+
+int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master, bool guarded)
 {
     struct worker worker = {.app = {.settings = settings, .metrics = metrics, .metrics_write = metrics_write},
-                            .master = master};
+                            .master = master,
+                            .guarded = guarded};
     int status = EXIT_FAILURE;
     init_signals(&worker);
     if (!worker_init(&worker, listen_fd))
         log_event(LOG_LEVEL_ERROR, "worker_failed", log_str("error", "memory or descriptors are out"));
     else
-        status = ask_guard(&worker) ? loop(&worker) : EX_CONFIG;
+        status = prepare_database(&worker) ? loop(&worker) : EX_CONFIG;
     worker_fini(&worker);
     return status;
 }

@@ -4,6 +4,7 @@
 #ifndef PARLEY_SERVER_WORKER_H
 #define PARLEY_SERVER_WORKER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct metrics;
@@ -15,8 +16,10 @@ struct settings;
  *
  * SIGTERM: ends after the request at hand. SIGUSR1: answers what has connected already, then ends; for a listener that
  * nobody can connect to any more. Both wait until a request is answered. master is the parent, whose end is this
- * worker's too; 0: there is none, and SIGINT and SIGHUP do as SIGTERM. metrics_enter must have been called.
+ * worker's too; 0: there is none, and SIGINT and SIGHUP do as SIGTERM. guarded: the database of
+ * these settings has just passed the guard; else the worker asks it before anything else. metrics_enter must have been
+ * called.
  */
-int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master);
+int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master, bool guarded);
 
 #endif

@@ -1,4 +1,5 @@
-"""The cluster of this tier: database "parley", in which tests may leave rows, and "tap" with pgTAP and setup.sql, where each test rolls back."""
+"""The cluster of this tier: database "parley", in which tests may leave rows, and "tap" with pgTAP and setup.sql, in which
+each test rolls back."""
 import os
 import sys
 

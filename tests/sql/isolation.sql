@@ -197,6 +197,7 @@ begin
 end
 $$;
 
+-- The tests proper; test_policy_mutation.py runs what stands above once and what follows for each break.
 select is(
     format('select %s, insert %s, update %s, delete %s', pg_temp.seen(a, t.tab), pg_temp.added(a, t.tab),
         pg_temp.lost(a, t.tab, format('update parley.%I set %s', t.tab, c.touch)),

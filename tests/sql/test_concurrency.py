@@ -184,7 +184,8 @@ def test_guesses_at_once_are_counted(postgres, person):
         let_through = 0
         for _ in range(5):
             try:
-                let_through += len(transaction(connection, "email", email, "select password_hash from parley.login_begin(%s, 10, '15 minutes')", email))
+                let_through += len(transaction(connection, "email", email, """
+                    select password_hash from parley.login_begin(%s, 10, '15 minutes')""", email))
             except psycopg2.Error as error:
                 assert error.pgcode == "PA429"
         return let_through
