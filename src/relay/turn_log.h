@@ -1,9 +1,10 @@
 /*
  * The events of a turn as one growing log: what viewers are sent, from any point, and what is saved.
  *
- * An event's id is the log's length after it: a token or reasoning event of n bytes of text moves it by n, any other by 1. So ids strictly grow, neighbouring
- * tokens can be joined into one event or a joined one be cut at any id that was ever given out, and a viewer that has seen up to id k needs just what
- * lies behind k: no gap, no repeat, whoever tells it.
+ * An event's id is the log's length after it: a token or reasoning event of n bytes of text moves it by n, any other
+ * by 1. So ids strictly grow, neighbouring tokens can be joined into one event or a joined one be cut at any id that
+ * was ever given out, and a viewer that has seen up to id k needs just what lies behind k: no gap, no repeat, whoever
+ * tells it.
  */
 #ifndef PARLEY_RELAY_TURN_LOG_H
 #define PARLEY_RELAY_TURN_LOG_H
@@ -35,7 +36,8 @@ struct turn_log {
 void turn_log_init(struct turn_log *log);
 void turn_log_fini(struct turn_log *log);
 
-/* Adds text; joined to the last event when that is of the same type. n > 0, whole characters. ST_UNAVAILABLE: memory is out, nothing was added. */
+/* Adds text; joined to the last event when that is of the same type. n > 0, whole characters. ST_UNAVAILABLE: memory is
+ * out, nothing was added. */
 enum status turn_log_add_text(struct turn_log *log, enum turn_event type, const char *text, size_t n) MUST_CHECK;
 
 /* Adds any other event; json is the whole event, {"type": ..., ...}. */
