@@ -1,13 +1,11 @@
-/* What the parts of a relay share: one of it a process, made by relay_new, in relay.c. */
+/* What the parts of a relay share: one of it a process, made by relay_new. */
 #ifndef PARLEY_RELAY_STATE_H
 #define PARLEY_RELAY_STATE_H
 
-#include <stdbool.h>
-
 #include "relay/audience.h"
+#include "relay/loop.h"
 
 struct arena;
-struct loop;
 struct saver;
 struct settings;
 struct upstream;
@@ -18,12 +16,11 @@ struct relay {
     struct upstream *upstream;
     struct saver *saver;
     struct arena *scratch; /* for the length of one function: whoever uses it resets it */
+    struct arena *inbox;   /* the texts of one handover */
+    struct loop_watch socket;
     struct audience_table audiences;
     unsigned viewers;
     unsigned descriptors; /* that viewers and model calls may take together */
 };
-
-/* Whether there is room for another viewer (with_model: and a model call for it). */
-bool relay_has_room(const struct relay *relay, bool with_model);
 
 #endif
