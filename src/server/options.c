@@ -54,6 +54,7 @@ const struct option options_table[] = {
     PATH_OR_NONE("pid_file", pid_file, "/run/parley/parley.pid",
                  "holds the master's pid and keeps a second one away; empty: none"),
     NUMBER("workers", workers, "0", 0, 128, "processes that answer requests; 0: twice the cores, at least 4"),
+    NUMBER("relays", relays, "1", 1, 8, "processes that hold the streamed answers"),
     NUMBER("max_requests", max_requests, "10000", 0, 1000000000,
            "a worker makes room for a fresh one after so many requests; 0: never"),
     NUMBER("drain_seconds", drain_seconds, "30", 0, 3600,
