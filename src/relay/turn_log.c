@@ -215,7 +215,8 @@ long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_
         write_id(out, piece.end);
         write_data(&json, &piece);
         buf_add(out, "\n\n", 2);
-        left -= piece.len < left ? piece.len : left;
+        /* A piece that ends before its segment used up what may be given, but for part of a character. */
+        left = piece.end == log->segment[i].end && piece.len < left ? left - piece.len : 0;
     }
     return after;
 }
