@@ -317,7 +317,7 @@ nginx_start() {
     # shellcheck disable=SC2094
     nginx -p "$state/nginx/" -e "$log" -c "$state/nginx/nginx.conf" </dev/null >>"$log" 2>&1 9>&- || {
         tail -n 5 "$log" >&2
-        die "nginx does not start on port $port; see $log"
+        die "nginx does not start on port $port; set PARLEY_PORT to another if that is why (below 1024 only root may listen), or see $log"
     }
     printf '%s\n' "$port" >"$state/port"
 }

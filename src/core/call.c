@@ -21,12 +21,18 @@ void call_set_user(struct call *call, const struct uuid *user)
 
 enum status call_run(struct call *call)
 {
-    return db_run(call->db, &call->tx, call->end, &call->fault);
+    enum status status = db_run(call->db, &call->tx, call->end, &call->fault);
+    if (status == ST_OK && call->end == DB_COMMIT && call->report) {
+        call->reported = row_int(call->report, 0, 0);
+        call->report = NULL;
+    }
+    return status;
 }
 
 void call_next(struct call *call)
 {
     db_tx_init(&call->tx, call->arena);
+    call->report = NULL;
     if (call->user.text[0])
         db_tx_claim(&call->tx, DB_CLAIM_USER, call->user.text);
 }

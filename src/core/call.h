@@ -19,7 +19,9 @@ struct call {
     const struct settings *settings;
     struct uuid user; /* who asks; "" when nobody has proved to be anybody */
     struct db_tx tx;
-    enum db_end end; /* DB_HOLD while an idempotency key waits for the answer */
+    enum db_end end;              /* DB_HOLD while an idempotency key waits for the answer */
+    const struct db_rows *report; /* of the quota, queued on tx (core/quota.h); NULL: none */
+    int64_t reported;             /* what it answered, once it was committed; 0: it was not */
     struct fault fault;
 };
 

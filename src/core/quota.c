@@ -34,6 +34,12 @@ static struct place *place_for(const struct uuid *user, int64_t minute)
     return place;
 }
 
+static void queue_report(struct call *call, const struct place *place, unsigned limit)
+{
+    call->report = db_add(&call->tx, QUERY_RATE_TAKE, call->user.text, "requests",
+                          db_int(call->arena, place->unreported), db_int(call->arena, limit));
+}
+
 enum status quota_count(struct call *call, struct quota *quota)
 {
     int64_t now = clock_real_ms();
@@ -49,23 +55,41 @@ enum status quota_count(struct call *call, struct quota *quota)
     place->unreported++;
     quota->remaining = limit - place->known - place->unreported;
     unsigned block = limit / 10 ? limit / 10 : 1;
-    if (place->unreported >= block)
-        quota->report = db_add(&call->tx, QUERY_RATE_TAKE, call->user.text, "requests",
-                               db_int(call->arena, place->unreported), db_int(call->arena, limit));
+    quota->report = place->unreported >= block;
+    if (quota->report)
+        queue_report(call, place, limit);
     return ST_OK;
 }
 
-void quota_settle(const struct call *call, struct quota *quota, enum status status)
+static bool is_refused(const struct call *call)
+{
+    return call->fault.code && strcmp(call->fault.code, "requests_per_minute") == 0;
+}
+
+/* Reports in a transaction of its own; answers whether that was refused. */
+static bool report_alone(struct call *call, const struct quota *quota, const struct place *place)
+{
+    struct fault fault = call->fault;
+    memset(&call->fault, 0, sizeof(call->fault));
+    call_next(call);
+    call->end = DB_COMMIT;
+    queue_report(call, place, quota->limit);
+    bool refused = call_run(call) != ST_OK && is_refused(call);
+    call->fault = fault;
+    return refused;
+}
+
+void quota_settle(struct call *call, struct quota *quota, enum status status)
 {
     if (!quota->report)
         return;
     struct place *place = place_of(&call->user);
-    if (call->fault.code && strcmp(call->fault.code, "requests_per_minute") == 0)
-        place->known = quota->limit;
-    else if (status == ST_OK && quota->report->count)
-        place->known = (unsigned)row_int(quota->report, 0, 0);
-    else
-        return; /* nothing was stored: the block is reported with a later request */
+    bool refused = is_refused(call);
+    if (!call->reported && !refused && status != ST_UNAVAILABLE)
+        refused = report_alone(call, quota, place);
+    if (!call->reported && !refused)
+        return; /* the block is reported with a later request */
+    place->known = refused ? quota->limit : (unsigned)call->reported;
     place->unreported = 0;
     quota->remaining = place->known < quota->limit ? quota->limit - place->known : 0;
 }

@@ -28,7 +28,8 @@ static enum status ask(struct db *db, struct db_tx *tx, const char **reason)
     return ST_OK;
 }
 
-/* Whether the schema is the one this program was built with. */
+/* Whether the schema is at least the one this program was built with. A newer one is served: in a rolling upgrade the
+ * database is migrated first, and migrations keep what older programs use. */
 static enum status check_version(struct db *db, struct arena *arena, const char **reason)
 {
     struct fault fault = {0};
@@ -39,10 +40,10 @@ static enum status check_version(struct db *db, struct arena *arena, const char 
     if (db_run(db, &tx, DB_COMMIT, &fault) != ST_OK)
         return ST_UNAVAILABLE;
     int version = (int)row_int(rows, 0, 0);
-    if (version == migrate_newest())
+    if (version >= migrate_newest())
         return ST_OK;
-    *reason = arena_printf(arena, "schema is at %d, this program needs %d: %s", version, migrate_newest(),
-                           version < migrate_newest() ? "run `parley migrate`" : "install the newer program");
+    *reason =
+        arena_printf(arena, "schema is at %d, this program needs %d: run `parley migrate`", version, migrate_newest());
     return *reason ? ST_FORBIDDEN : ST_UNAVAILABLE;
 }
 

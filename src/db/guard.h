@@ -3,7 +3,7 @@
  *
  * The role that serves must not be superuser, must not have BYPASSRLS, must own nothing in the schema (roles = normal;
  * with roles = single it may own it), and every table of schema parley must have RLS enabled and forced and a policy;
- * every view must be security_invoker; the schema's version must be the program's.
+ * every view must be security_invoker; the schema must not be older than the program.
  */
 #ifndef PARLEY_DB_GUARD_H
 #define PARLEY_DB_GUARD_H

@@ -89,10 +89,11 @@ static void notice_signals(const struct worker *worker)
     sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-/* So many requests that workers which started together do not end together. */
-static int64_t lifetime(int max_requests)
+/* So many requests that workers which started together do not end together. Without a master a worker goes on: whoever
+ * started it either does not start another, or hands it a next request while it ends. */
+static int64_t lifetime(const struct worker *worker, int max_requests)
 {
-    if (!max_requests)
+    if (!max_requests || !worker->master)
         return INT64_MAX;
     return max_requests + (int64_t)((unsigned)getpid() * 2654435761U % ((unsigned)max_requests / 10 + 1));
 }
@@ -100,7 +101,7 @@ static int64_t lifetime(int max_requests)
 static bool worker_init(struct worker *worker)
 {
     const struct settings *settings = worker->app.settings;
-    worker->left = lifetime(settings->max_requests);
+    worker->left = lifetime(worker, settings->max_requests);
     worker->arena = arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes);
     worker->app.db = db_new(settings);
     worker->fcgi = fcgi_new(worker->place->listen_fd);

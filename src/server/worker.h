@@ -25,7 +25,8 @@ struct worker_place {
 
 /*
  * Serves requests of the listening socket and answers the exit status: 0 when it was told to end or has served
- * max_requests; EX_CONFIG when the database does not guard its rows (said in the log); 1 when it cannot go on.
+ * max_requests (under a master alone); EX_CONFIG when the database does not guard its rows (said in the log); 1 when it
+ * cannot go on.
  *
  * SIGTERM: ends after the request at hand. SIGUSR1: answers what has connected already, then ends; for a listener that
  * nobody can connect to any more. Both wait until a request is answered.

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from postgres import SCHEMA, SQL, UNPRIVILEGED, Postgres
+from postgres import SQL, UNPRIVILEGED, Postgres
 
 SESSIONS = 30  # a person; more than a list shows
 EACH = 60      # messages a session; more than a page shows
@@ -100,7 +100,7 @@ class DataPostgres(Postgres):
         super().__init__(fsync=True, settings={"shared_buffers": buffers})
         self.data_set = data
         self._buffers = buffers
-        self._keep = os.path.join(keep, f"{data.messages}-{_schema_hash()}") if keep else None
+        self._keep = os.path.join(keep, f"{data.messages}-{_tables_hash()}") if keep else None
         self._say = say
 
     def __enter__(self):
@@ -115,6 +115,8 @@ class DataPostgres(Postgres):
         self._configure({**MEASURING, "shared_buffers": self._buffers, "unix_socket_directories": self.folder})
         os.sync()
         self.start()
+        self.make_roles()
+        self.migrate("parley")
         self.psql("-c", "create extension if not exists pg_prewarm",
                   "-c", "select pg_prewarm(c.oid) from pg_class c where relnamespace = 'parley'::regnamespace and relkind in ('r', 'i')")
         return self
@@ -136,11 +138,10 @@ class DataPostgres(Postgres):
             subprocess.run(["chown", "-R", "nobody:nogroup", target], check=True)
 
 
-def _schema_hash():
-    """Data that is kept belongs to the schema it was made for, and to this program."""
-    paths = [path for pattern in SCHEMA for path in sorted(glob.glob(os.path.join(SQL, pattern)))]
+def _tables_hash():
+    """Data that is kept belongs to the tables it was made for, and to this program."""
     digest = hashlib.sha256()
-    for path in [*paths, os.path.abspath(__file__)]:
+    for path in [*sorted(glob.glob(os.path.join(SQL, "migrations", "*.sql"))), os.path.abspath(__file__)]:
         with open(path, "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()[:12]

@@ -87,19 +87,29 @@ def test_the_limit_holds_over_all_processes_but_for_a_block_of_each(many):
     assert 100 <= statuses.count(200) <= 100 + WORKERS * 10
 
 
-def test_requests_that_fail_count_too(many):
-    """They are counted by each process alone, for they store nothing."""
+@pytest.mark.parametrize("path, status", [(f"/{uuid.uuid4()}", 404), ("?limit=none", 400)], ids=["absent", "wrong"])
+def test_requests_that_fail_count_too(many, path, status):
     steady_minute(8)
     user = person(many)
 
     def send(_):
         client = many.client
         client.token = user.token
-        return [client.get(f"{PATH}/{uuid.uuid4()}").status for _ in range(150)]
+        return [client.get(PATH + path).status for _ in range(60)]
     with ThreadPoolExecutor(4) as pool:
         statuses = sum(pool.map(send, range(4)), [])
-    assert set(statuses) == {404, 429}
-    assert statuses.count(404) <= WORKERS * 100
+    assert set(statuses) == {status, 429}
+    assert 100 <= statuses.count(status) <= 100 + WORKERS * 10
+
+
+@pytest.mark.parametrize("path, status", [(f"/{uuid.uuid4()}", 404), ("?limit=none", 400)], ids=["absent", "wrong"])
+def test_a_request_that_fails_counts_once(few, path, status):
+    """What is refused before the database is asked is noticed by each process one request late."""
+    steady_minute()
+    user = person(few)
+    statuses = [user.get(PATH + path).status for _ in range(6 + WORKERS)]
+    assert statuses[:5] == 5 * [status]
+    assert statuses[-1] == 429
 
 
 def test_without_a_limit_nothing_is_said_of_one(alice):
