@@ -1,5 +1,5 @@
 /*
- * Asking a model server for an answer, streamed. The only user of libcurl.
+ * Asking a model server for an answer, streamed.
  *
  * Speaks OpenAI's chat completions (POST <model_url>/chat/completions, "stream": true), which OpenAI, Ollama, llama.cpp, vLLM and most gateways serve.
  * Without a model_url the built-in echo model answers, word by word, so that everything works without a network.
