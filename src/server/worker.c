@@ -93,7 +93,7 @@ static void notice_signals(const struct worker *worker)
  * started it either does not start another, or hands it a next request while it ends. */
 static int64_t lifetime(const struct worker *worker, int max_requests)
 {
-    if (!max_requests || !worker->master)
+    if (!max_requests || !worker->place->master)
         return INT64_MAX;
     return max_requests + (int64_t)((unsigned)getpid() * 2654435761U % ((unsigned)max_requests / 10 + 1));
 }
