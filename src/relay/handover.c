@@ -30,8 +30,8 @@
 #define SENT_MAX       2 /* descriptors of a message */
 #define TAKEN_MAX      8 /* and as many as a wrong one may bring without being cut off */
 
-/* The kind's byte, by enum handover_kind. */
-static const char kind_bytes[] = "TWS";
+/* The kind's byte. */
+static const char kind_bytes[] = {[HANDOVER_TURN] = 'T', [HANDOVER_WATCH] = 'W', [HANDOVER_STOP] = 'S'};
 
 /* Room for descriptors beside a message, aligned as the kernel wants it. */
 union control {
@@ -327,7 +327,7 @@ static bool take_file(int file, enum handover_kind kind, struct arena *arena, st
 /* Whether the parcel is one of ours: kind and descriptors fit. */
 static bool is_sound(const struct parcel *parcel, enum handover_kind *kind)
 {
-    const char *at = parcel->kind ? strchr(kind_bytes, parcel->kind) : NULL;
+    const char *at = parcel->kind ? memchr(kind_bytes, parcel->kind, sizeof(kind_bytes)) : NULL;
     off_t size;
     if (!parcel->whole || !at)
         return false;

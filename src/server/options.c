@@ -104,6 +104,22 @@ const struct option options_table[] = {
     NUMBER("quota_tokens_per_day", quota_tokens_per_day, "0", 0, INT_MAX, "model tokens of a user in a day"),
     NUMBER("restore_days", restore_days, "30", 0, 36500, "days that a deleted session can be restored"),
     NUMBER("idempotency_hours", idempotency_hours, "24", 1, 8760, "hours that an Idempotency-Key is remembered"),
+
+    HEADING("The model server"),
+    TEXT("model_url", model_url, "",
+         "where it speaks OpenAI's API, as http://127.0.0.1:11434/v1; empty: the built-in echo model answers"),
+    PATH_OR_NONE("model_key_file", model_key_file, "",
+                 "the file with its key, sent as a bearer's; read by the relay alone; empty: none"),
+    TEXT("model_name", model_name, "",
+         "the model that is asked unless a helper names another; empty: the server's own"),
+    NUMBER("model_connect_ms", model_connect_ms, "5000", 10, 600000, "milliseconds until the connection stands"),
+    NUMBER("model_first_byte_ms", model_first_byte_ms, "60000", 10, 86400000,
+           "milliseconds from the request to the first byte of the answer"),
+    NUMBER("model_idle_ms", model_idle_ms, "60000", 10, 86400000, "milliseconds between two bytes of the answer"),
+    NUMBER("model_total_ms", model_total_ms, "600000", 10, 86400000, "milliseconds that a whole answer may take"),
+    NUMBER("history_tokens", history_tokens, "32000", 100, 100000000,
+           "how much of a session the model is told, the newest first, at four bytes a token"),
+    NUMBER("max_answer_bytes", max_answer_bytes, "10485760", 1024, 268435456, "longest answer"),
     {.name = NULL},
 };
 
