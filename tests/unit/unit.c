@@ -24,6 +24,7 @@
     X(serve)                                                                                                           \
     X(sqlstate)                                                                                                        \
     X(status)                                                                                                          \
+    X(turn_log)                                                                                                        \
     X(utf8)                                                                                                            \
     X(uuid)
 
