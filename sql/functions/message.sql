@@ -128,7 +128,8 @@ begin
             message_count = (select count(*) from parley.chat_messages m
                 where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path),
             preview = (select left(m.content, 60) from parley.chat_messages m
-                where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = v_leaf),
+                where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.content <> ''
+                order by m.seq desc limit 1),
             updated_at = now()
         where s.user_id = p_user_id and s.session_id = p_session_id
         returning *;

@@ -1,6 +1,7 @@
 -- Turns: begun with the user's message on disk, saved while they run, ended once.
 
--- Ends what nobody runs any more: a streaming turn of the session whose lease is over reads as interrupted, with all text that was saved.
+-- Ends what nobody runs any more: a streaming turn of the session whose lease is over reads as interrupted, with all text that was saved. Rows
+-- are locked in one order everywhere: the session, its turn, the person's totals.
 create or replace function parley.turn_settle(p_user_id uuid, p_session_id uuid)
     returns void
     language plpgsql
@@ -9,6 +10,12 @@ as $$
 declare
     v_turn record;
 begin
+    if not exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
+            and t.lease_until < clock_timestamp()) then
+        return;
+    end if;
+    perform from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id for no key update;
     for v_turn in
         select t.turn_id, t.last_event_id from parley.turns t
         where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
@@ -57,7 +64,6 @@ declare
     v_helper parley.helpers;
     v_session parley.chat_sessions;
     v_user_message uuid := p_user_message_id;
-    v_tokens integer;
 begin
     if p_new then
         perform parley.session_create(p_user_id, p_session_id, null, p_project_id, p_helper, p_sessions_per_minute,
@@ -77,20 +83,7 @@ begin
             errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
     end if;
 
-    perform parley.rate_take(p_user_id, 'turns', 1, p_turns_per_minute);
-    if p_turns_running > 0 and p_turns_running <= (select count(*) from parley.turns t
-        where t.user_id = p_user_id and t.status = 'streaming' and t.lease_until > clock_timestamp()) then
-        raise exception using
-            errcode = 'PA429', message = 'turns_running', detail = '5', hint = 'Too many answers are being written.';
-    end if;
-    select r.used into v_tokens from parley.user_rates r
-        where r.user_id = p_user_id and r.kind = 'tokens' and r.window_start = date_trunc('day', now());
-    if p_tokens_per_day > 0 and v_tokens >= p_tokens_per_day then
-        raise exception using
-            errcode = 'PA429', message = 'tokens_per_day',
-            detail = ceil(extract(epoch from date_trunc('day', now()) + interval '1 day' - now()))::text,
-            hint = 'No tokens are left for today.';
-    end if;
+    perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
 
     if p_text is null then
         v_user_message := parley.turn_question(p_user_id, p_session_id, p_parent_id);
@@ -113,6 +106,38 @@ end
 $$;
 comment on function parley.turn_begin(uuid, uuid, boolean, uuid, text, text, text, uuid, uuid, uuid, uuid, interval, integer,
     integer, integer, integer, integer) is 'Begins a turn with the user''s message and an empty answer.';
+
+-- One turn more for p_user_id, or a refusal (PA429) beyond one of the limits; 0: no limit.
+create or replace function parley.turn_take_quotas(
+    p_user_id uuid, p_per_minute integer, p_running integer, p_tokens_per_day integer)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_today timestamptz := date_trunc('day', now(), 'UTC');
+begin
+    if p_running > 0 then
+        -- One at a time, so that two do not take the last place.
+        perform from parley.user_usage u where u.user_id = p_user_id for no key update;
+        if p_running <= (select count(*) from parley.turns t
+            where t.user_id = p_user_id and t.status = 'streaming' and t.lease_until > clock_timestamp()) then
+            raise exception using
+                errcode = 'PA429', message = 'turns_running', detail = '5', hint = 'Too many answers are being written.';
+        end if;
+    end if;
+    if p_tokens_per_day > 0 and exists (select from parley.user_rates r
+        where r.user_id = p_user_id and r.kind = 'tokens' and r.window_start = v_today
+            and r.used >= p_tokens_per_day) then
+        raise exception using
+            errcode = 'PA429', message = 'tokens_per_day',
+            detail = ceil(extract(epoch from v_today + interval '1 day' - now()))::text,
+            hint = 'No tokens are left for today.';
+    end if;
+    perform parley.rate_take(p_user_id, 'turns', 1, p_per_minute);
+end
+$$;
+comment on function parley.turn_take_quotas(uuid, integer, integer, integer) is 'Counts a turn against the person''s quotas.';
 
 -- The user's message that p_message_id is, or answers.
 create or replace function parley.turn_question(p_user_id uuid, p_session_id uuid, p_message_id uuid)
@@ -161,16 +186,20 @@ end
 $$;
 comment on function parley.session_greet(uuid, uuid, text) is 'Starts a session with its helper''s greeting.';
 
--- Stores events: an array of {id, type, data}, where data is the event as viewers get it. Events that are there already stay.
+-- Stores events: an array of {id, type, data}, where data is the event as viewers get it. What is not behind the last id was stored before. The turn's
+-- row is locked by the caller.
 create or replace function parley.turn_store_events(p_user_id uuid, p_turn_id uuid, p_events jsonb)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_last integer := (select t.last_event_id from parley.turns t where t.user_id = p_user_id and t.turn_id = p_turn_id);
 begin
     insert into parley.turn_events (user_id, turn_id, event_id, type, data)
         select p_user_id, p_turn_id, e.id, e.type, e.data
         from jsonb_to_recordset(p_events) as e (id integer, type text, data jsonb)
+        where e.id > v_last
         on conflict (user_id, turn_id, event_id) do nothing;
     update parley.turns t set last_event_id = greatest(t.last_event_id,
             (select coalesce(max(e.id), 0) from jsonb_to_recordset(p_events) as e (id integer)))
@@ -215,6 +244,10 @@ as $$
 declare
     v_status text;
 begin
+    perform from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = (select t.session_id from parley.turns t
+            where t.user_id = p_user_id and t.turn_id = p_turn_id)
+        for no key update;
     select t.status into v_status from parley.turns t
         where t.user_id = p_user_id and t.turn_id = p_turn_id for update;
     if not found or v_status <> 'streaming' then
@@ -231,7 +264,8 @@ $$;
 comment on function parley.turn_finish(uuid, uuid, jsonb, text, text, jsonb, text, text, text, integer, integer, boolean)
     is 'Ends a turn: text, tokens, preview and usage in one.';
 
--- Writes the end of a turn everywhere it shows. Token counts that are NULL are estimated at four bytes a token.
+-- Writes the end of a turn everywhere it shows; its session's row is locked by the caller. Token counts that are NULL are estimated at four
+-- bytes a token. An answer without text leaves the preview as it is.
 create or replace function parley.turn_end(
     p_user_id uuid, p_turn_id uuid, p_status text, p_content text, p_tool_calls jsonb, p_finish_reason text,
     p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer, p_estimated boolean)
@@ -251,11 +285,14 @@ begin
             model = coalesce(p_model, t.model), prompt_tokens = v_prompt, completion_tokens = v_completion,
             tokens_estimated = p_estimated, ended_at = clock_timestamp(), lease_until = null
         where t.user_id = p_user_id and t.turn_id = p_turn_id;
+    update parley.turn_events e set purge_at = clock_timestamp() + interval '1 day'
+        where e.user_id = p_user_id and e.turn_id = p_turn_id;
     update parley.chat_messages m set content = p_content, tool_calls = p_tool_calls, status = p_status,
             tokens = v_completion
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
     update parley.chat_sessions s set
-            preview = case when s.active_leaf = v_turn.message_id then left(p_content, 60) else s.preview end,
+            preview = case when s.active_leaf = v_turn.message_id and p_content <> '' then left(p_content, 60)
+                else s.preview end,
             last_message_at = greatest(s.last_message_at, now()),
             updated_at = now(),
             prompt_tokens = s.prompt_tokens + v_prompt,
@@ -268,10 +305,10 @@ begin
             updated_at = now()
         where u.user_id = p_user_id;
     insert into parley.user_rates as r (user_id, kind, window_start, used)
-        values (p_user_id, 'tokens', date_trunc('day', now()), v_prompt + v_completion)
+        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), v_prompt + v_completion)
         on conflict (user_id, kind) do update
-            set used = case when r.window_start = excluded.window_start then r.used else 0 end + excluded.used,
-                window_start = excluded.window_start;
+            set used = case when r.window_start < excluded.window_start then 0 else r.used end + excluded.used,
+                window_start = greatest(r.window_start, excluded.window_start);
 end
 $$;
 comment on function parley.turn_end(uuid, uuid, text, text, jsonb, text, text, text, integer, integer, boolean)
@@ -296,23 +333,34 @@ end
 $$;
 comment on function parley.turn_stop(uuid, uuid) is 'Asks the running turn of a session to stop.';
 
--- An answer's text is written once, when its turn ends; nothing else of a message ever changes.
+-- Messages do not change, but for the flags of the tree. An answer is stored empty and marked as streaming before its turn is there; when the
+-- turn ends it gets its text, once.
 create or replace function parley.message_keep()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role, new.metadata,
+        new.turn_id, new.created_at) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id,
+        old.sibling_index, old.role, old.metadata, old.turn_id, old.created_at);
+    v_text boolean := (new.content, new.tool_calls, new.tokens) is not distinct from
+        (old.content, old.tool_calls, old.tokens);
 begin
-    if old.status <> 'streaming' and (new.content, new.status, new.tokens) is distinct from
-            (old.content, old.status, old.tokens) and not (old.status = 'complete' and old.content = ''
-            and new.status = 'streaming' and new.content = '') then
-        raise exception using errcode = 'PA409', message = 'message_immutable', hint = 'Messages do not change.';
+    if v_place and (v_text and new.status = old.status or old.status = 'streaming' and new.status <> 'streaming') then
+        return new;
     end if;
-    return new;
+    if v_place and v_text and new.status = 'streaming' and old.status = 'complete' and old.role = 'assistant'
+        and old.content = '' and old.tool_calls is null and old.tokens is null and old.turn_id is not null
+        and not exists (select from parley.turns t where t.user_id = old.user_id and t.turn_id = old.turn_id) then
+        return new;
+    end if;
+    raise exception using errcode = 'PA409', message = 'message_immutable', hint = 'Messages do not change.';
 end
 $$;
 comment on function parley.message_keep() is 'Keeps messages as they were written.';
 
 create or replace trigger keep_chat_message
-    before update of content, tool_calls, status, tokens on parley.chat_messages
+    before update of session_id, seq, message_id, parent_id, sibling_index, role, content, tool_calls, metadata, turn_id,
+        created_at, status, tokens on parley.chat_messages
     for each row execute function parley.message_keep();

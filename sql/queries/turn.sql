@@ -9,35 +9,41 @@ from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::
     $17::integer);
 
 -- name: turn_history
--- What the model is told: the active path without the answer that is being written, newest first, the newest $3 bytes and at most 500 messages.
+-- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
+-- the newest message in any case.
 select h.role, h.content, h.tool_calls
 from (
-    select m.role, m.content, m.tool_calls, m.seq,
-        sum(octet_length(m.content) + 16) over (order by m.seq desc) as bytes
+    select m.role, m.content, m.tool_calls, m.seq, row_number() over newest as nth,
+        sum(octet_length(m.content) + coalesce(octet_length(m.tool_calls::text), 0) + 16) over newest as bytes
     from parley.chat_messages m
     where m.user_id = $1::uuid and m.session_id = $2::uuid and m.on_path and m.status <> 'streaming'
         and (m.content <> '' or m.tool_calls is not null)
+    window newest as (order by m.seq desc rows unbounded preceding)
     order by m.seq desc
     limit 500
 ) h
-where h.bytes <= $3::integer
+where h.bytes <= $3::integer or h.nth = 1
 order by h.seq;
 
 -- name: turn_settle
 select parley.turn_settle($1::uuid, $2::uuid);
 
 -- name: turn_latest
--- The newest turn of a session.
-select t.turn_id, t.status, t.last_event_id, t.message_id, t.user_message_id
+-- The newest turn of a session. A day after its end its events may be purged: then the id of the last one is 0.
+select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
+    t.message_id, t.user_message_id
 from parley.turns t
 where t.user_id = $1::uuid and t.session_id = $2::uuid
 order by t.turn_id desc
 limit 1;
 
 -- name: turn_get
-select t.turn_id, t.status, t.last_event_id, t.message_id, t.user_message_id, t.session_id
+-- A turn of a session that is not hidden.
+select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
+    t.message_id, t.user_message_id, t.session_id
 from parley.turns t
-where t.user_id = $1::uuid and t.turn_id = $2::uuid;
+join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
+where t.user_id = $1::uuid and t.turn_id = $2::uuid and s.user_id = $1::uuid and s.deleted_at is null;
 
 -- name: turn_events
 -- Events past id $3, at most $4.
@@ -56,17 +62,19 @@ select turn_id from parley.turn_stop($1::uuid, $2::uuid);
 -- name: turn_of_key
 -- The turn that a request with this key began.
 select k.turn_id from parley.idempotency_keys k
-where k.user_id = $1::uuid and k.key = $2::text and k.turn_id is not null;
+where k.user_id = $1::uuid and k.key = $2::text and k.turn_id is not null and k.expires_at > now();
 
 -- name: turn_of_text
 -- The newest turn of the last hour that answers just this text; $2 its session, NULL: any.
 select t.turn_id
 from parley.turns t
+join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
 join parley.chat_messages m on m.user_id = t.user_id and m.session_id = t.session_id
     and m.message_id = t.user_message_id
-where t.user_id = $1::uuid and m.user_id = $1::uuid and ($2::uuid is null or t.session_id = $2::uuid)
+where t.user_id = $1::uuid and s.user_id = $1::uuid and m.user_id = $1::uuid and s.deleted_at is null
+    and (case when $2::uuid is null or t.session_id = $2::uuid then 1 end) is not null
     and m.content = $3::text and t.started_at > now() - interval '1 hour'
-order by t.turn_id desc
+order by t.started_at desc
 limit 1;
 
 -- name: turn_note_key

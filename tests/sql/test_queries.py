@@ -20,7 +20,7 @@ def named_queries():
 
 
 QUERIES = named_queries()
-MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at".split()
+MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at status tokens".split()
 SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at").split()
 COLUMNS = {name: columns for columns, names in (
     (MESSAGE, "message_last message_before message_after message_offset message_all message_append"),
