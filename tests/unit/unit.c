@@ -10,11 +10,14 @@
     X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
+    X(handover)                                                                                                        \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
     X(jwt)                                                                                                             \
     X(log)                                                                                                             \
+    X(loop)                                                                                                            \
     X(metrics)                                                                                                         \
+    X(model_stream)                                                                                                    \
     X(options)                                                                                                         \
     X(password)                                                                                                        \
     X(pattern)                                                                                                         \
