@@ -15,8 +15,10 @@ begin
         select from parley.user_projects p where p.user_id = p_user_id and p.project_id = p_project_id) then
         raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
     end if;
-    return query insert into parley.chat_sessions (user_id, session_id, title, title_is_auto, project_id, helper)
-        values (p_user_id, p_session_id, p_title, p_title is null, p_project_id, p_helper) returning *;
+    insert into parley.chat_sessions (user_id, session_id, title, title_is_auto, project_id, helper)
+        values (p_user_id, p_session_id, p_title, p_title is null, p_project_id, p_helper);
+    perform parley.session_greet(p_user_id, p_session_id, p_helper);
+    return query select * from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id;
 end
 $$;
 comment on function parley.session_create(uuid, uuid, text, uuid, text, integer, integer) is 'Makes a session.';

@@ -25,7 +25,7 @@ begin
         perform parley.turn_store_events(p_user_id, v_turn.turn_id, jsonb_build_array(jsonb_build_object(
             'id', v_turn.last_event_id + 1, 'type', 'error', 'data', jsonb_build_object(
                 'type', 'error', 'code', 'interrupted', 'message', 'The answer was interrupted.',
-                'turn_id', v_turn.turn_id))));
+                'turn_id', v_turn.turn_id))), v_turn.last_event_id, null);
         perform parley.turn_end(p_user_id, v_turn.turn_id, 'interrupted', parley.turn_text(p_user_id, v_turn.turn_id),
             null, null, 'interrupted', null, null, null, true);
     end loop;
@@ -68,7 +68,6 @@ begin
     if p_new then
         perform parley.session_create(p_user_id, p_session_id, null, p_project_id, p_helper, p_sessions_per_minute,
             p_sessions);
-        perform parley.session_greet(p_user_id, p_session_id, p_helper);
     end if;
     select * into v_session from parley.chat_sessions s
         where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
@@ -186,27 +185,29 @@ end
 $$;
 comment on function parley.session_greet(uuid, uuid, text) is 'Starts a session with its helper''s greeting.';
 
--- Stores events: an array of {id, type, data}, where data is the event as viewers get it. What is not behind the last id was stored before. The turn's
--- row is locked by the caller.
-create or replace function parley.turn_store_events(p_user_id uuid, p_turn_id uuid, p_events jsonb)
+-- Stores events: an array of {id, type, data}, where data is the event as viewers get it. What is not behind p_last, the last id so far, was stored
+-- before. p_lease NULL: the lease stays. The turn's row is locked by the caller.
+create or replace function parley.turn_store_events(
+    p_user_id uuid, p_turn_id uuid, p_events jsonb, p_last integer, p_lease interval)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_last integer := (select t.last_event_id from parley.turns t where t.user_id = p_user_id and t.turn_id = p_turn_id);
 begin
-    insert into parley.turn_events (user_id, turn_id, event_id, type, data)
-        select p_user_id, p_turn_id, e.id, e.type, e.data
-        from jsonb_to_recordset(p_events) as e (id integer, type text, data jsonb)
-        where e.id > v_last
-        on conflict (user_id, turn_id, event_id) do nothing;
-    update parley.turns t set last_event_id = greatest(t.last_event_id,
-            (select coalesce(max(e.id), 0) from jsonb_to_recordset(p_events) as e (id integer)))
+    with stored as (
+        insert into parley.turn_events (user_id, turn_id, event_id, type, data)
+            select p_user_id, p_turn_id, e.id, e.type, e.data
+            from jsonb_to_recordset(p_events) as e (id integer, type text, data jsonb)
+            where e.id > p_last
+            on conflict (user_id, turn_id, event_id) do nothing
+            returning event_id
+    )
+    update parley.turns t set last_event_id = coalesce((select max(s.event_id) from stored s), p_last),
+            lease_until = coalesce(clock_timestamp() + p_lease, t.lease_until)
         where t.user_id = p_user_id and t.turn_id = p_turn_id;
 end
 $$;
-comment on function parley.turn_store_events(uuid, uuid, jsonb) is 'Stores events of a turn once.';
+comment on function parley.turn_store_events(uuid, uuid, jsonb, integer, interval) is 'Stores events of a turn once.';
 
 -- Saves what is new of a running turn and renews its lease. Answers go; stop when somebody asked for that; gone when the turn is not running any more
 -- (ended elsewhere, or removed).
@@ -216,18 +217,16 @@ create or replace function parley.turn_checkpoint(p_user_id uuid, p_turn_id uuid
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_stop timestamptz;
+    v_turn record;
 begin
-    update parley.turns t set lease_until = clock_timestamp() + p_lease
+    select t.last_event_id, t.stop_requested_at into v_turn from parley.turns t
         where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status = 'streaming'
-        returning t.stop_requested_at into v_stop;
+        for no key update;
     if not found then
         return 'gone';
     end if;
-    if p_events is not null then
-        perform parley.turn_store_events(p_user_id, p_turn_id, p_events);
-    end if;
-    return case when v_stop is null then 'go' else 'stop' end;
+    perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, p_lease);
+    return case when v_turn.stop_requested_at is null then 'go' else 'stop' end;
 end
 $$;
 comment on function parley.turn_checkpoint(uuid, uuid, jsonb, interval) is 'Saves what is new of a turn and renews its lease.';
@@ -242,19 +241,19 @@ create or replace function parley.turn_finish(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_status text;
+    v_turn record;
 begin
     perform from parley.chat_sessions s
         where s.user_id = p_user_id and s.session_id = (select t.session_id from parley.turns t
             where t.user_id = p_user_id and t.turn_id = p_turn_id)
         for no key update;
-    select t.status into v_status from parley.turns t
+    select t.status, t.last_event_id into v_turn from parley.turns t
         where t.user_id = p_user_id and t.turn_id = p_turn_id for update;
-    if not found or v_status <> 'streaming' then
-        return case when v_status = p_status then 'saved' else 'gone' end;
+    if not found or v_turn.status <> 'streaming' then
+        return case when v_turn.status = p_status then 'saved' else 'gone' end;
     end if;
     if p_events is not null then
-        perform parley.turn_store_events(p_user_id, p_turn_id, p_events);
+        perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, null);
     end if;
     perform parley.turn_end(p_user_id, p_turn_id, p_status, p_content, p_tool_calls, p_finish_reason, p_error_code, p_model,
         p_prompt_tokens, p_completion_tokens, p_estimated);

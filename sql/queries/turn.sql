@@ -65,15 +65,20 @@ select k.turn_id from parley.idempotency_keys k
 where k.user_id = $1::uuid and k.key = $2::text and k.turn_id is not null and k.expires_at > now();
 
 -- name: turn_of_text
--- The newest turn of the last hour that answers just this text; $2 its session, NULL: any.
+-- The newest turn of the last hour that answers just this text; $2 its session, NULL: any. Newest first, one look-up each: as a join the planner
+-- reads all messages of the user.
 select t.turn_id
-from parley.turns t
-join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
-join parley.chat_messages m on m.user_id = t.user_id and m.session_id = t.session_id
-    and m.message_id = t.user_message_id
-where t.user_id = $1::uuid and s.user_id = $1::uuid and m.user_id = $1::uuid and s.deleted_at is null
-    and (case when $2::uuid is null or t.session_id = $2::uuid then 1 end) is not null
-    and m.content = $3::text and t.started_at > now() - interval '1 hour'
+from (
+    select r.turn_id, r.session_id, r.user_message_id, r.started_at from parley.turns r
+    where r.user_id = $1::uuid and r.started_at > now() - interval '1 hour'
+        and (case when $2::uuid is null or r.session_id = $2::uuid then 1 end) is not null
+    order by r.started_at desc
+    limit 1000
+) t
+where (select m.content from parley.chat_messages m
+        where m.user_id = $1::uuid and m.session_id = t.session_id and m.message_id = t.user_message_id) = $3::text
+    and (select s.deleted_at is null from parley.chat_sessions s
+        where s.user_id = $1::uuid and s.session_id = t.session_id)
 order by t.started_at desc
 limit 1;
 

@@ -196,7 +196,7 @@ def test_purging_leaves_the_text_and_whatever_is_its_only_copy(postgres, ann):
     ann.checkpoint(ended, "Ho")
     ann.finish(ended, "Ho")
     lost = ann.begin("Hi", lease=-1)
-    ann.execute("select parley.turn_store_events($1::uuid, $2::uuid, $3::jsonb)",
+    ann.execute("select parley.turn_store_events($1::uuid, $2::uuid, $3::jsonb, 0, null)",
                 [ann.user, lost, '[{"id": 2, "type": "token", "data": {"content": "Ha"}}]'])
     ann.as_superuser("update parley.turn_events set purge_at = purge_at - interval '25 hours', created_at = created_at - interval '1 year'")
     purge = postgres.connect()

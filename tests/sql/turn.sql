@@ -233,7 +233,7 @@ select results_eq(
 -- Interrupted: the lease is over
 select tap.session('i');
 select pg_temp.start('i1', 'i', lease => '-1 s');
-select parley.turn_store_events(tap.id('eve'), tap.id('i1'), pg_temp.events(1, '{Hal,f}')); -- after the session's event
+select parley.turn_store_events(tap.id('eve'), tap.id('i1'), pg_temp.events(1, '{Hal,f}'), 1, null); -- after the session's event
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
 select is(pg_temp.path('i'), 'user Hello, assistant interrupted Half', 'what was saved is the answer');
 select is(pg_temp.turn('i1'), 'interrupted interrupted 2 1 estimated ended 6');
@@ -312,7 +312,7 @@ select isnt((select deleted_at from parley.chat_sessions where session_id = tap.
 select is((select preview || message_count from parley.session_restore(tap.id('eve'), tap.id('gone'), 0)), 'Kind2', 'restored, it has its answer');
 select is(pg_temp.path('gone'), 'user Hello, assistant Kind');
 select pg_temp.start('g2', 'gone', lease => '-1 s');
-select parley.turn_store_events(tap.id('eve'), tap.id('g2'), pg_temp.events(0, '{Half}'));
+select parley.turn_store_events(tap.id('eve'), tap.id('g2'), pg_temp.events(0, '{Half}'), 0, null);
 select parley.session_hide(tap.id('eve'), tap.id('gone'), '1 day');
 select parley.turn_settle(tap.id('eve'), tap.id('gone'));
 select from parley.session_restore(tap.id('eve'), tap.id('gone'), 0);
