@@ -68,7 +68,10 @@ static enum status begin(struct api *api, struct turn_new *new_turn)
     if (status == ST_CONFLICT && call->fault.code && strcmp(call->fault.code, "idempotency_replay") == 0) {
         memset(&call->fault, 0, sizeof(call->fault));
         status = turn_of_key(call, new_turn->key, &turn);
-        return status == ST_OK ? watch(api, &turn, 0) : status;
+        if (status != ST_OK)
+            return status;
+        reply_header(api->reply, "Idempotency-Replayed", "true");
+        return watch(api, &turn, 0);
     }
     if (status != ST_OK)
         return status;
@@ -94,7 +97,7 @@ static enum status resume(struct api *api, const char *session_id, const char *t
 
 static const char *text_field(struct api *api)
 {
-    const char *text = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes);
+    const char *text = field_long_text(api, "text", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes);
     if (text && !text[0])
         (void)!fault_field(&api->call.fault, "text", "must not be empty");
     return text;
