@@ -1,6 +1,6 @@
 -- Chat sessions: made within quotas, hidden, restored, removed.
 
--- Makes a session within the quotas a minute and in all.
+-- Makes a session within the quotas a minute and in all. With a helper it starts with its greeting.
 create or replace function parley.session_create(
     p_user_id uuid, p_session_id uuid, p_title text, p_project_id uuid, p_helper text,
     p_per_minute integer, p_at_most integer)
