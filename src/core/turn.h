@@ -30,7 +30,7 @@ struct turn_begun {
 struct turn {
     struct uuid id, message, user_message, session;
     bool running;
-    long last_event_id; /* of what is saved */
+    long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
 };
 
 struct turn_row {

@@ -118,6 +118,9 @@ select is(pg_temp.path('new1'), 'user Hello, assistant streaming');
 select is(pg_temp.start('n2', 'new2', is_new => true, helper => 'tutor'), 'Hello, its own, small, Teach.', 'a helper''s model and prompt');
 select is(pg_temp.path('new2'), 'assistant Welcome!, user Hello, assistant streaming', 'and greeting');
 select is(pg_temp.session('new2'), 'Hello | Hello | 3');
+select results_eq(
+    $$ select preview, message_count from parley.session_create(tap.id('ann'), tap.id('greeted'), null, null, 'tutor', 0, 0) $$,
+    $$ values ('Welcome!', 1) $$, 'as in one that is made without a turn');
 select is(pg_temp.start('n3', 'new3', is_new => true, helper => 'mute', model => 'big'), 'Hello, its own, big');
 select is(pg_temp.path('new3'), 'user Hello, assistant streaming', 'not every helper greets');
 select is(pg_temp.start('n4', 'new4', is_new => true, helper => 'nobody'), 'Hello, its own', 'a helper that is not there');
