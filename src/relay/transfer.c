@@ -144,9 +144,8 @@ static int on_connected(void *owner, char *address, char *local, int port, int l
 {
     const struct transfer *transfer = owner;
     (void)address, (void)local, (void)port, (void)local_port;
-    if (!transfer->dead)
-        transfer->events->asked(transfer->owner);
-    return transfer->dead ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+    bool go_on = !transfer->dead && transfer->events->asked(transfer->owner);
+    return go_on ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *owner)

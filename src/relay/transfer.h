@@ -31,7 +31,9 @@ struct transfer_end {
 
 /* What the owner is told, from the loop. */
 struct transfer_events {
-    void (*asked)(void *owner); /* the connection stands; the request goes out */
+    /* The connection stands; the request goes out, if true. Comes again when a kept connection turns out to be dead,
+     * and another one is used. */
+    bool (*asked)(void *owner);
     bool (*body)(void *owner, long status, const char *bytes, size_t n); /* false: no more of it */
     void (*over)(void *owner, const struct transfer_end *end);           /* the last: the transfer is gone */
 };

@@ -178,11 +178,17 @@ static bool finish_stream(struct upstream_call *call, bool whole)
 
 /* --- what the transfer tells --- */
 
-static void on_asked(void *owner)
+/* A second time in one transfer is a retry too: the server may have seen the first. */
+static bool on_asked(void *owner)
 {
     struct upstream_call *call = owner;
+    if (call->phase == PHASE_ASKED) {
+        if (call->retried)
+            return false;
+        call->retried = true;
+    }
     call->phase = PHASE_ASKED;
-    (void)set_due_in(call, call->upstream->settings->model_first_byte_ms);
+    return set_due_in(call, call->upstream->settings->model_first_byte_ms);
 }
 
 /* Keeps the body of an error, up to a bound. */
