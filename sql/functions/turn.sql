@@ -22,8 +22,9 @@ begin
             and t.lease_until < clock_timestamp()
         for update
     loop
+        -- Its id lies beyond every id that the lost process may have given out unsaved: who watched it then still gets the end.
         perform parley.turn_store_events(p_user_id, v_turn.turn_id, jsonb_build_array(jsonb_build_object(
-            'id', v_turn.last_event_id + 1, 'type', 'error', 'data', jsonb_build_object(
+            'id', v_turn.last_event_id + 16777216, 'type', 'error', 'data', jsonb_build_object(
                 'type', 'error', 'code', 'interrupted', 'message', 'The answer was interrupted.',
                 'turn_id', v_turn.turn_id))), v_turn.last_event_id, null);
         perform parley.turn_end(p_user_id, v_turn.turn_id, 'interrupted', parley.turn_text(p_user_id, v_turn.turn_id),

@@ -90,6 +90,9 @@ static bool add_row(struct follower *follower, struct db_rows *rows, unsigned ro
         if (text && n)
             added = turn_log_add_text(log, type, text, n);
     } else if (data) {
+        /* The end of a lost turn lies beyond every id that its process may have given out unsaved. */
+        if (row_int(rows, row, 0) > log->end)
+            log->end = row_int(rows, row, 0) - 1;
         added = turn_log_add_event(log, type, data);
     }
     arena_reset(arena);
