@@ -239,16 +239,16 @@ select pg_temp.start('i1', 'i', lease => '-1 s');
 select parley.turn_store_events(tap.id('eve'), tap.id('i1'), pg_temp.events(1, '{Hal,f}'), 1, null); -- after the session's event
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
 select is(pg_temp.path('i'), 'user Hello, assistant interrupted Half', 'what was saved is the answer');
-select is(pg_temp.turn('i1'), 'interrupted interrupted 2 1 estimated ended 6');
-select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 6 error', 'an event ends it');
+select is(pg_temp.turn('i1'), 'interrupted interrupted 2 1 estimated ended 16777221');
+select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 16777221 error', 'an event ends it');
 select results_eq(
-    $$ select data from parley.turn_events where turn_id = tap.id('i1') and event_id = 6 $$,
+    $$ select data from parley.turn_events where turn_id = tap.id('i1') and event_id = 16777221 $$,
     $$ select jsonb_build_object('type', 'error', 'code', 'interrupted', 'message', 'The answer was interrupted.', 'turn_id', tap.id('i1')) $$);
 select is_empty($$ select from parley.turn_events where turn_id = tap.id('i1') and purge_at is null $$, 'which may go a day later with the others');
 select is(pg_temp.session('i'), 'Hello | Half | 2');
 select results_eq($$ select tokens from parley.chat_messages where message_id = tap.id('a i1') $$, array[1]);
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
-select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 6 error', 'once');
+select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 16777221 error', 'once');
 select is(pg_temp.checkpoint('i1', pg_temp.events(5, '{late}')), 'gone', 'a process that was only slow is told');
 select is(pg_temp.finish('i1', 'Half late'), 'gone');
 select is(pg_temp.path('i'), 'user Hello, assistant interrupted Half');
@@ -268,7 +268,7 @@ select pg_temp.start('i5', 'i', lease => '-1 s');
 select is(pg_temp.finish('i5', 'Late'), 'saved', 'or ends');
 select pg_temp.start('i6', 'i', lease => '-1 s');
 select is_empty($$ select from parley.turn_stop(tap.id('eve'), tap.id('i')) $$, 'to be stopped is too late for a lost one');
-select is(pg_temp.turn('i6'), 'interrupted interrupted 2 0 estimated ended 1');
+select is(pg_temp.turn('i6'), 'interrupted interrupted 2 0 estimated ended 16777216');
 
 -- Quotas: {sessions a minute, sessions, turns a minute, turns running, tokens a day}
 select tap.person('quin');
