@@ -169,7 +169,8 @@ enum status turn_of_text(struct call *call, const char *session_id, const char *
 
 /* --- events --- */
 
-/* The part of a joined text event that lies behind `after`: its id tells where it ends, its bytes where it began. */
+/* The part of a joined text event that lies behind `after`: its id tells where it ends, its bytes where it began. An id
+ * inside a character, which was never given out, is taken as the character's end. */
 static const char *cut_event(struct call *call, long id, long after, const char *data)
 {
     const struct json *event;
@@ -187,12 +188,15 @@ static const char *cut_event(struct call *call, long id, long after, const char 
     long begin = id - (long)n;
     if (begin >= after)
         return data;
+    size_t from = (size_t)(after - begin);
+    while (from < n && ((unsigned char)text[from] & 0xC0) == 0x80)
+        from++;
     buf_init(&out, call->arena);
     json_writer_init(&json, &out);
     json_begin_object(&json);
     json_put_text(&json, "type", json_string(type, NULL));
     json_write_key(&json, "content");
-    json_write_string(&json, text + (after - begin), n - (size_t)(after - begin));
+    json_write_string(&json, text + from, n - from);
     json_end_object(&json);
     return buf_text(&out);
 }
