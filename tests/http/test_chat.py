@@ -763,7 +763,7 @@ def test_the_last_place_is_taken_once(few):
 def test_tokens_of_a_day_are_counted(few):
     steady_minute(8)
     user = person(few)
-    turn = answered(user, words(160, ""))
+    turn = answered(user, words(10, "x" * 100))
     session = turn.first["session_id"]
     assert turn.events[-1].json["usage"]["total_tokens"] > 200
     answer = user.post(PATH, {"text": "more", "session_id": session})
