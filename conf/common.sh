@@ -26,8 +26,8 @@ packages_missing() {
     done <"$top/conf/packages"
 }
 
-# Stand-ins that come before the system's own commands while apt runs, so that a freshly installed nginx or PostgreSQL is neither started nor
-# enabled and no cluster is made under /etc/postgresql: Parley brings its own of both. Every other package is treated as usual.
+# Stand-ins that come before the system's own commands while apt runs, so that a freshly installed nginx, PostgreSQL or PgBouncer is neither started
+# nor enabled and no cluster is made under /etc/postgresql: Parley and its tests bring their own. Every other package is treated as usual.
 packages_stand_ins() {
     local name
     cat >"$1/stand-in" <<'END'
@@ -35,8 +35,8 @@ packages_stand_ins() {
 name=${0##*/}
 case "$name $*" in
 pg_createcluster*) exit 0 ;;
-*nginx*status* | *postgresql*status*) exit 3 ;;
-*nginx* | *postgresql*) exit 0 ;;
+*nginx*status* | *postgresql*status* | *pgbouncer*status*) exit 3 ;;
+*nginx* | *postgresql* | *pgbouncer*) exit 0 ;;
 esac
 PATH=${PATH#*:}
 exec "$name" "$@"

@@ -52,11 +52,19 @@ as_owner() {
     fi
 }
 
+# Only what is missing is made: the mode and the owner of a folder that was there before are not this script's to change.
+state_make_as_root() {
+    mkdir -p "$(dirname "$state")" || die "cannot make $(dirname "$state"); set PARLEY_STATE to another folder"
+    if [[ -d $state && $(stat -c %u "$state") != 0 ]]; then return 0; fi
+    mkdir -p -m 0700 "$state"
+    chmod 0700 "$state"
+    chown -h "$owner:$(id -g "$owner")" "$state"
+}
+
 state_make() {
     if ((EUID == 0)); then
         owner_find
-        install -d -m 0755 "$(dirname "$state")"
-        install -d -m 0700 -o "$owner" -g "$(id -g "$owner")" "$state"
+        state_make_as_root
     else
         (umask 077 && mkdir -p "$state") || die "cannot make $state; set PARLEY_STATE to a folder that you may write to"
     fi

@@ -25,6 +25,9 @@ alter role parley_app set idle_in_transaction_session_timeout = '15s';
 alter role parley_app set lock_timeout = '5s';
 alter role parley_app set client_connection_check_interval = '500ms';
 
+-- Every statement names its user by a parameter: its plan must not hang on whose it was made for.
+alter role parley_app set plan_cache_mode = 'force_generic_plan';
+
 comment on role parley_owner is 'Owns the schema parley and migrates it; serves nobody.';
 comment on role parley_app is 'Serves: owns nothing, sees one user''s rows at a time.';
 comment on role parley_backup is 'Reads everything for pg_dump; writes nothing.';

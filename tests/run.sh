@@ -105,9 +105,10 @@ build() { # TIER NAME CC CONFIGURE-ARGUMENTS...
     local tier=$1 name=$2 cc=$3 programs
     shift 3
     local folder=$work/build-$name
+    if [[ -f $folder/.built ]]; then return; fi
     if [[ -d $folder ]]; then
-        [[ -f $folder/.built ]]
-        return
+        result "$tier" fail "$name" "did not build; see the tier that was the first to need it"
+        return 1
     fi
     mkdir "$folder"
     cd "$folder"

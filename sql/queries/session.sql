@@ -1,26 +1,26 @@
 -- Chat sessions. Every query that answers sessions has the same ten columns: see core/session.c.
 
 -- name: session_list
--- A person's sessions, newest first. $1 user, $2 how many, $3 project, $4 helper, $5 active: NULL is any. A bare `$3 is null or ...`
--- makes the planner believe that hardly a row passes: it then reads and sorts all sessions instead of a page of the index.
+-- A person's sessions, newest first. $1 user, $2 how many, past the row that $3 (last_message_at) and $4 (session) name.
 select session_id, title, preview, message_count, is_active, helper, project_id, created_at, updated_at, last_message_at
 from parley.chat_sessions
-where user_id = $1::uuid and deleted_at is null
-    and (case when $3::uuid is null or project_id = $3::uuid then 1 end) is not null
-    and (case when $4::text is null or helper = $4::text then 1 end) is not null
-    and (case when $5::boolean is null or is_active = $5::boolean then 1 end) is not null
+where user_id = $1::uuid and deleted_at is null and (last_message_at, session_id) < ($3::timestamptz, $4::uuid)
 order by last_message_at desc, session_id desc
 limit $2::integer;
 
--- name: session_list_after
--- The same, past the row that $6 (last_message_at) and $7 (session) name.
+-- name: session_list_filtered
+-- Of those the ones of project $5, of helper $6, active or not $7: NULL is any. `offset 0` keeps the planner from taking the filters inwards: it
+-- expects hardly a row to pass them, and for so few it reads and sorts all of the person's sessions instead of going along the index.
 select session_id, title, preview, message_count, is_active, helper, project_id, created_at, updated_at, last_message_at
-from parley.chat_sessions
-where user_id = $1::uuid and deleted_at is null
-    and (case when $3::uuid is null or project_id = $3::uuid then 1 end) is not null
-    and (case when $4::text is null or helper = $4::text then 1 end) is not null
-    and (case when $5::boolean is null or is_active = $5::boolean then 1 end) is not null
-    and (last_message_at, session_id) < ($6::timestamptz, $7::uuid)
+from (
+    select session_id, title, preview, message_count, is_active, helper, project_id, created_at, updated_at, last_message_at
+    from parley.chat_sessions
+    where user_id = $1::uuid and deleted_at is null and (last_message_at, session_id) < ($3::timestamptz, $4::uuid)
+    order by last_message_at desc, session_id desc
+    offset 0) newest
+where ($5::uuid is null or project_id = $5::uuid)
+    and ($6::text is null or helper = $6::text)
+    and ($7::boolean is null or is_active = $7::boolean)
 order by last_message_at desc, session_id desc
 limit $2::integer;
 

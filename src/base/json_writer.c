@@ -13,6 +13,8 @@
 #define ONES  0x0101010101010101u
 #define HIGHS 0x8080808080808080u
 
+#define ESCAPE_MAX 6 /* a backslash and u001f */
+
 void json_writer_init(struct json_writer *writer, struct buf *out)
 {
     *writer = (struct json_writer){.out = out};
@@ -82,54 +84,86 @@ static bool needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+/* Whether one of eight bytes needs an escape: a byte's top bit tells, unless it is set in the text itself. With bit 1
+ * turned the quote lies right above the control characters, so that one comparison finds both. */
+static bool any_needs_escape(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
+    uint64_t low = (word ^ ONES * 0x02) - ONES * 0x21, backslash = (word ^ ONES * '\\') - ONES;
+    return (low | backslash) & ~word & HIGHS;
+}
+
 /* Bytes from the start of text that can be copied as they are. */
 static size_t plain_run(const char *text, size_t n)
 {
     size_t at = 0;
-    /* Eight bytes at once: the top bit of a byte of `stop` is set where it is below 0x20, a quote or a backslash (a
-     * byte behind such a one may be flagged wrongly: the loop below looks closer). */
-    for (uint64_t word; n - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text + at, sizeof(word));
-        uint64_t quote = word ^ (ONES * '"'), backslash = word ^ (ONES * '\\');
-        uint64_t stop = ((word - ONES * 0x20) & ~word) | ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash);
-        if (stop & HIGHS)
-            break;
-    }
+    while (n - at >= sizeof(uint64_t) && !any_needs_escape(text + at))
+        at += sizeof(uint64_t);
+    /* The end, together with bytes that were looked at already. */
+    if (at && n - at < sizeof(uint64_t) && !any_needs_escape(text + n - sizeof(uint64_t)))
+        return n;
     while (at < n && !needs_escape((unsigned char)text[at]))
         at++;
     return at;
 }
 
-static void write_escape(struct buf *out, unsigned char c)
+/* Writes the escape of c and answers where it ends. */
+static char *put_escape(char *at, unsigned char c)
 {
     static const char short_names[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\', (char)c};
-    size_t n = 2;
+    *at++ = '\\';
     if (c < 0x20 && short_names[c])
-        escape[1] = short_names[c];
+        *at++ = short_names[c];
     else if (c < 0x20) {
-        memcpy(escape, "\\u00", 4);
-        escape[4] = digits[c >> 4];
-        escape[5] = digits[c & 15];
-        n = 6;
+        memcpy(at, "u00", 3);
+        at[3] = digits[c >> 4];
+        at[4] = digits[c & 15];
+        at += ESCAPE_MAX - 1;
+    } else
+        *at++ = (char)c;
+    return at;
+}
+
+/* The rest of a string from a character on that needs an escape, and the quote behind it. */
+static void write_escaped(struct buf *out, const char *text, size_t n)
+{
+    while (n) {
+        /* Room for the escape, whatever is plain behind it, and the quote. */
+        char *start = buf_reserve(out, ESCAPE_MAX + n);
+        if (!start)
+            return;
+        char *at = put_escape(start, (unsigned char)*text++);
+        size_t run = plain_run(text, --n);
+        memcpy(at, text, run);
+        at += run;
+        text += run;
+        n -= run;
+        if (!n)
+            *at++ = '"';
+        out->len += (size_t)(at - start);
     }
-    buf_add(out, escape, n);
 }
 
 void json_write_string(struct json_writer *writer, const char *text, size_t n)
 {
-    struct buf *out = writer->out;
-    write_plain(writer, "\"", 1);
-    size_t at = 0;
-    while (at < n) {
-        size_t run = plain_run(text + at, n - at);
-        buf_add(out, text + at, run);
-        at += run;
-        if (at < n)
-            write_escape(out, (unsigned char)text[at++]);
-    }
-    buf_add_char(out, '"');
+    /* Most strings need no escape: then the comma, the quotes and all of the text are written in one. */
+    char *start = buf_reserve(writer->out, n + 3);
+    if (!start)
+        return;
+    char *at = start;
+    size_t run = plain_run(text, n);
+    if (writer->comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, text, run);
+    at += run;
+    if (run == n)
+        *at++ = '"';
+    writer->out->len += (size_t)(at - start);
+    writer->comma = true;
+    write_escaped(writer->out, text + run, n - run);
 }
 
 void json_write_text(struct json_writer *writer, const char *text)

@@ -102,12 +102,27 @@ static size_t escape_value(const char *value, char out[VALUE_MAX_BYTES], bool *p
     return len;
 }
 
+/* Whether the value, of *n bytes, can stand as it is: most can. */
+static bool is_plain(const char *value, size_t *n)
+{
+    const char *c = value;
+    while (*c > ' ' && *c < 0x7F && *c != '"' && *c != '\\' && *c != '=')
+        c++;
+    *n = (size_t)(c - value);
+    return !*c && *n > 0 && *n <= VALUE_MAX_BYTES;
+}
+
 /* " key=value"; the line stays as it was when that does not fit. */
 static bool line_put_text(struct line *line, const char *key, const char *text)
 {
-    char value[VALUE_MAX_BYTES];
-    bool plain;
-    size_t n = escape_value(text, value, &plain), before = line->len;
+    char escaped[VALUE_MAX_BYTES];
+    const char *value = text;
+    size_t n, before = line->len;
+    bool plain = is_plain(text, &n);
+    if (!plain) {
+        n = escape_value(text, escaped, &plain);
+        value = escaped;
+    }
     const char *quote = plain ? "" : "\"";
     if (line_add(line, " ", before > 0) && line_add(line, key, strlen(key)) && line_add(line, "=", 1) &&
         line_add(line, quote, strlen(quote)) && line_add(line, value, n) && line_add(line, quote, strlen(quote)))

@@ -3,8 +3,8 @@
  *
  * The SQL is inside the program. Numbered migrations run once each, in order, a transaction each, and their SHA-256 is
  * kept: a changed old one is an error. Functions, policies and views are replaced in one transaction whenever their
- * common hash changed, a migration was applied, or a table's guard is found switched off. An advisory lock keeps two runs
- * apart. In the SQL, the token :app stands for the quoted name of the role that serves (settings.app_role, or the
+ * common hash changed, a migration was applied, or a table's guard is found switched off. An advisory lock keeps two
+ * runs apart. In the SQL, the token :app stands for the quoted name of the role that serves (settings.app_role, or the
  * connected role with roles = single).
  */
 #ifndef PARLEY_DB_MIGRATE_H

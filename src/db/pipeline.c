@@ -224,8 +224,12 @@ void pipeline_run(struct connection *connection, const struct pipeline_order *or
     /* An open transaction stays only where that was asked for. */
     if (outcome->how != PIPELINE_DONE || order->commit)
         pipeline_rollback(connection, deadline);
-    if (outcome->how == PIPELINE_DONE)
+    if (outcome->how == PIPELINE_DONE) {
+        /* What a server says that goes down behind a COMMIT. */
+        PQclear(outcome->error);
+        outcome->error = NULL;
         return;
+    }
     for (unsigned i = order->from; i < order->tx->count; i++) {
         PQclear(results[i]);
         results[i] = NULL;

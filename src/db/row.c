@@ -17,7 +17,9 @@ bool row_is_null(const struct db_rows *rows, unsigned row, unsigned column)
 
 const char *row_text(const struct db_rows *rows, unsigned row, unsigned column)
 {
-    return row_is_null(rows, row, column) ? NULL : PQgetvalue(rows->result, (int)row, (int)column);
+    const char *text = PQgetvalue(rows->result, (int)row, (int)column);
+    /* NULL reads as empty, and so only what is empty is asked whether it is NULL. */
+    return text && !*text && row_is_null(rows, row, column) ? NULL : text;
 }
 
 size_t row_length(const struct db_rows *rows, unsigned row, unsigned column)

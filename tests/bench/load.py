@@ -18,13 +18,14 @@ LIST = 20
 PAGE = 50
 GROUP = 64  # users of one pgbench script
 CONTENT = PROSE[:250]
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 ID = "('00000000-0000-7000-8000-' || lpad(:{}::text, 12, '0'))::uuid"
 USER, SESSION = ID.format("user"), ID.format("session")
 
 # A variable that was never set reaches the server as NULL. One row more than a list or page shows is asked for, as Parley does.
 KINDS = {
-    "list": ("BEGIN READ ONLY", [("session_list", (USER, ":shown", ":none", ":none", ":none"), LIST + 1)]),
+    "list": ("BEGIN READ ONLY", [("session_list", (USER, ":shown", ":before", ":last"), LIST + 1)]),
     "page": ("BEGIN READ ONLY", [("message_session", (USER, SESSION), 1),
                                  ("message_last", (USER, SESSION, ":shown"), PAGE + 1)]),
     "append": ("BEGIN", [("message_append", (USER, SESSION, "gen_random_uuid()", ":role", ":content", ":none", ":none", ":none", ":none"),
@@ -126,7 +127,7 @@ class Pgbench:
                 file.write(_script(kind, list(users[i:i + GROUP]), queries, proves))
 
     def run(self, postgres, clients, *duration):
-        variables = {"shown": SHOWN[self.kind], "role": "user", "content": CONTENT}
+        variables = {"shown": SHOWN[self.kind], "before": "infinity", "last": LAST_ID, "role": "user", "content": CONTENT}
         done = subprocess.run([program("pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j2", *duration,
                                *[word for name, value in variables.items() for word in ("-D", f"{name}={value}")],
                                *[word for path in self.files for word in ("-f", path)]],

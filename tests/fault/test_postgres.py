@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from load import Load, is_alive, people, until
+from load import Loads, is_alive, people, until
 from parley import Parley
 from postgres import Postgres
 from wire import Wire
@@ -25,6 +25,7 @@ def postgres():
 @pytest.fixture(scope="module")
 def parley(postgres):
     with Parley({"workers": WORKERS, "database_timeout": 2000}, postgres=postgres) as running:
+        until(lambda: len(running.workers()) == WORKERS, what="all workers")
         yield running
 
 
@@ -52,22 +53,21 @@ def kill_the_postmaster(postgres):
 @pytest.mark.parametrize("end", [stop_fast, stop_immediately, kill_everything, kill_the_postmaster])
 def test_a_server_that_ends_under_load_costs_503_and_nothing_else(parley, postgres, end):
     workers = parley.workers()
-    with parley.expecting("5xx"), Load(parley, people(parley, 6)) as load:
+    with parley.expecting("5xx"), Loads(parley) as load:
         load.wait_for_everybody()
         time.sleep(0.5)
         end(postgres)
         time.sleep(0.5)
         postgres.start()
         back = load.wait_for_everybody()
-        failures = list(load.failures)
+        failures = load.failures
         time.sleep(0.5)
-        load.stop()
     load.verify()
     assert failures and load.failures == failures, "it failed after everybody was served again"
     assert all(failure.answer and failure.answer.is_unavailable for failure in failures), failures
     assert back < 10
     assert parley.workers() == workers
-    print(f"{end.__name__}: {load.answers} answers, {len(failures)} times 503, back after {back:.2f} s")
+    print(f"{end.__name__}: {load}, back after {back:.2f} s")
 
 
 def test_a_stopped_server_costs_503_in_time_and_no_worker(parley, postgres):
@@ -105,7 +105,7 @@ def test_a_stopped_server_costs_503_in_time_and_no_worker(parley, postgres):
 def test_a_stopped_server_under_load_loses_and_doubles_nothing(parley, postgres):
     """What was under way when the answer was given up may be stored all the same: it must not be stored twice."""
     workers = parley.workers()
-    with parley.expecting("5xx"), Load(parley, people(parley, 6)) as load:
+    with parley.expecting("5xx"), Loads(parley) as load:
         load.wait_for_everybody()
         stopped = postgres.processes()
         for pid in stopped:
@@ -114,12 +114,11 @@ def test_a_stopped_server_under_load_loses_and_doubles_nothing(parley, postgres)
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
         back = load.wait_for_everybody()
-        load.stop()
     load.verify()
     assert load.failures and all(failure.answer and failure.answer.is_unavailable for failure in load.failures), load.failures
     assert back < 10
     assert parley.workers() == workers
-    print(f"{len(load.failures)} times 503, back after {back:.2f} s")
+    print(f"{load}, back after {back:.2f} s")
 
 
 def terminate(postgres, pick=lambda pids: pids):
@@ -144,17 +143,16 @@ def test_idle_connections_that_were_ended_are_replaced_unseen(parley, postgres):
 def test_connections_ended_in_the_midst_cost_503_at_most(parley, postgres):
     """pg_terminate_backend without a pause: between statements, before and after COMMIT."""
     ended = 0
-    with parley.expecting("5xx"), Load(parley, people(parley, 8)) as load:
+    with parley.expecting("5xx"), Loads(parley) as load:
         end = time.monotonic() + 4
         while time.monotonic() < end:
             ended += terminate(postgres, lambda pids: random.sample(pids, min(2, len(pids))))
             time.sleep(random.uniform(0, 0.02))
         load.wait_for_everybody()
-        load.stop()
     load.verify()
     assert ended > 50
     assert all(failure.answer and failure.answer.is_unavailable for failure in load.failures), load.failures
-    print(f"{ended} connections ended, {load.answers} answers, {len(load.failures)} times 503")
+    print(f"{ended} connections ended, {load}")
 
 
 def test_a_request_that_waits_when_the_server_ends_gets_503(parley, postgres):

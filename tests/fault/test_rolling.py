@@ -28,6 +28,7 @@ OPTIONS = {"workers": 4, "max_body_bytes": 2 * MEGABYTE, "max_message_bytes": ME
 @pytest.fixture
 def parley(postgres):
     with Parley(OPTIONS, postgres=postgres) as running:
+        until(lambda: len(running.workers()) == OPTIONS["workers"], what="all workers")
         yield running
 
 
@@ -100,9 +101,8 @@ class Activated(Parley):
             self.listener.listen(4096)
         with open(self.log, "ab") as log:
             self.master = subprocess.Popen(
-                [*UNPRIVILEGED, "sh", "-c", f'exec 3<&{self.listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh", binary(),
-                 "serve", "-c", self.config], cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, pass_fds=(self.listener.fileno(),))
+                [*UNPRIVILEGED, "sh", "-c", 'exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh", binary(), "serve", "-c",
+                 self.config], cwd=self.folder, env=self.environment(), stdin=self.listener, stdout=log, stderr=log, start_new_session=True)
 
     def close(self, check=True):
         super().close(check)

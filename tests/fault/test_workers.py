@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from load import Load, age, is_alive, people, until
+from load import Loads, age, is_alive, people, until
 from parley import Parley
 from wire import Wire
 
@@ -40,10 +40,9 @@ def kill_some(parley, count):
 
 def test_killed_workers_lose_and_double_nothing_and_fail_only_their_own_request(parley):
     master = parley.master.pid
-    with parley.expecting("died"), Load(parley, people(parley, 8)) as load:
+    with parley.expecting("died"), Loads(parley) as load:
         killed = kill_some(parley, WORKERS)
         load.wait_for_everybody()
-        load.stop()
     load.verify()
     assert len(load.failures) <= len(killed), load.failures
     assert load.answers > 500
@@ -51,11 +50,11 @@ def test_killed_workers_lose_and_double_nothing_and_fail_only_their_own_request(
     until(lambda: len(parley.workers()) == WORKERS, what="as many workers as before")
     assert parley.master.pid == master and parley.master.poll() is None
     assert not any(map(is_alive, killed))
-    print(f"{len(killed)} kills, {load.answers} answers, {len(load.failures)} failures")
+    print(f"{len(killed)} kills, {load}")
 
 
 def test_several_workers_killed_at_once_lose_nothing(parley):
-    with parley.expecting("died"), Load(parley, people(parley, 8)) as load:
+    with parley.expecting("died"), Loads(parley) as load:
         killed = 0
         for _ in range(3):
             time.sleep(0.3)
@@ -64,7 +63,6 @@ def test_several_workers_killed_at_once_lose_nothing(parley):
                 os.kill(pid, signal.SIGKILL)
             killed += len(workers[:WORKERS - 1])
         load.wait_for_everybody()
-        load.stop()
     load.verify()
     assert len(load.failures) <= killed
     until(lambda: len(parley.workers()) == WORKERS, what="as many workers as before")

@@ -2,6 +2,7 @@
 # The table of options in C, the example file and the README say the same. $1: a build folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[[ -f $1/.built ]] || { printf 'the program was not built\n' && exit 1; }
 
 status=0
 "$1/parley" options --example | diff -u conf/parley.conf.example - || {

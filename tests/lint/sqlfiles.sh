@@ -3,6 +3,7 @@
 # $1: a build folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[[ -f $1/.built ]] || { printf 'the program was not built\n' && exit 1; }
 
 status=0
 fault() {

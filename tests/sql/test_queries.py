@@ -24,12 +24,13 @@ MESSAGE = "message_id seq parent_id sibling_index sibling_count role content too
 SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at").split()
 COLUMNS = {name: columns for columns, names in (
     (MESSAGE, "message_last message_before message_after message_offset message_all message_append"),
-    (SESSION, "session_list session_list_after session_get session_create session_update session_restore session_activate"),
+    (SESSION, "session_list session_list_filtered session_get session_create session_update session_restore session_activate"),
     ("project_id name description created_at updated_at".split(), "project_create project_update"),
     ("user_id display_name avatar_url created_at updated_at".split(), "user_create user_get"),
 ) for name in names.split()}
 USER, SESSION_ID = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000065"
 TURN = "00000000-0000-7000-8000-%012x" % (101 * 10000 + 10000)
+LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -124,8 +125,8 @@ def nodes(plan):
     ("message_offset", [USER, SESSION_ID, 50, 0], "chat_messages_path_idx"),
     ("message_all", [USER, SESSION_ID, 50, 2000], "chat_messages_pkey"),
     ("session_get", [USER, SESSION_ID], "chat_sessions_pkey"),
-    ("session_list", [USER, 20, None, None, None], "chat_sessions_newest_idx"),
-    ("session_list_after", [USER, 20, None, None, None, "2100-01-01", SESSION_ID], "chat_sessions_newest_idx"),
+    ("session_list", [USER, 20, "infinity", LAST], "chat_sessions_newest_idx"),
+    ("session_list_filtered", [USER, 20, "infinity", LAST, None, None, True], "chat_sessions_newest_idx"),
 ])
 def test_a_page_is_one_range_of_an_index(filled, name, parameters, index):
     values = ", ".join("null" if value is None else f"'{value}'" for value in parameters)

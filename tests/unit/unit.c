@@ -11,6 +11,7 @@
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
     X(handover)                                                                                                        \
+    X(hash)                                                                                                            \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
     X(jwt)                                                                                                             \

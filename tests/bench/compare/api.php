@@ -66,8 +66,7 @@ if ($writes) {
     answer(201, $rows[0]);
 }
 if ($session === null) {
-    $values = [$user, $limit + 1, null, null, null];
-    $rows = run($db, $queries['session_list'], array_slice($values, 0, max(array_map('intval', parameters($queries['session_list'])))));
+    $rows = run($db, $queries['session_list'], [$user, $limit + 1, 'infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff']);
     $db->exec('COMMIT');
     answer(200, array_slice($rows, 0, $limit));
 }
@@ -75,9 +74,3 @@ $there = run($db, $queries['message_session'], [$user, $session]);
 $rows = run($db, $queries['message_last'], [$user, $session, $limit + 1]);
 $db->exec('COMMIT');
 $there ? answer(200, array_reverse(array_slice($rows, 0, $limit))) : answer(404, ['code' => 'session_not_found']);
-
-function parameters(string $query): array
-{
-    preg_match_all('/\$(\d+)/', $query, $found);
-    return $found[1];
-}
