@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "db/db.h"
@@ -153,10 +154,7 @@ static void log_access(const struct reply *reply, const struct served *served, b
 /* The same session's relay every time, so that who joins a turn meets the one that runs it. */
 static int relay_of(const struct worker *worker, const struct uuid *session)
 {
-    uint32_t hash = 2166136261u;
-    for (const char *c = session->text; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return worker->place->relay_socket[hash % worker->place->relays];
+    return worker->place->relay_socket[hash_xxh64(session->text, UUID_LEN) % worker->place->relays];
 }
 
 /* Gives the connection away. False: nobody took it, and the reply says so to the client. */
