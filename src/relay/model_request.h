@@ -9,8 +9,9 @@
 
 /* The body of a request. */
 struct model_request {
-    char *body;
+    char *body; /* NULL: given back */
     size_t len;
+    size_t size;     /* of its memory */
     size_t usage_at; /* where the wish for usage stands, at the end */
 };
 
@@ -21,7 +22,7 @@ bool model_request_init(struct model_request *request, const char *model, const 
 /* Takes the wish for usage out: some servers refuse what they do not know. */
 void model_request_leave_out_usage(struct model_request *request);
 
-/* Wipes and frees. */
+/* Gives the body back. */
 void model_request_fini(struct model_request *request);
 
 /* <base>/chat/completions, in the caller's memory (free). NULL: memory is out. */

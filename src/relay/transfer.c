@@ -18,7 +18,8 @@
 #include "relay/loop.h"
 
 #define CONNECTIONS     64L   /* kept open for the next request */
-#define BUFFER          4096L /* of a transfer, for reading */
+#define BUFFER          2048L /* of a transfer, for reading */
+#define UPLOAD_BUFFER   16384L
 #define HEADERS_MAX     ((size_t)64 * 1024)
 #define RETRY_AFTER_MAX 86400
 
@@ -307,6 +308,7 @@ static bool set_options(struct transfer *transfer, const char *body)
     wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for the thread that looks up a name */
     wrong |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     wrong |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER);
+    wrong |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
     wrong |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     wrong |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -151,7 +151,7 @@ class Model:
 
     def run(self):
         asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 26))
+        self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 26, backlog=4096))
         self.loop.run_forever()
 
     async def serve(self, reader, writer):
