@@ -104,11 +104,15 @@ void crew_dismiss(struct crew *crew, int seconds)
             crew->member[i].kill_at = kill_at;
 }
 
-void crew_tell(const struct crew *crew, int signal_number)
+void crew_tell(struct crew *crew, int signal_number)
 {
-    for (unsigned i = 0; i < CREW_SLOTS; i++)
-        if (crew->member[i].pid && crew->member[i].kill_at)
-            kill(crew->member[i].pid, signal_number);
+    for (unsigned i = 0; i < CREW_SLOTS; i++) {
+        struct crew_member *member = &crew->member[i];
+        if (!member->pid || !member->kill_at || member->told == signal_number)
+            continue;
+        member->told = signal_number;
+        kill(member->pid, signal_number);
+    }
 }
 
 void crew_kill_late(struct crew *crew)

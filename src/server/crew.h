@@ -19,6 +19,7 @@ struct crew_member {
     unsigned role;
     int64_t born;
     int64_t kill_at; /* 0: it was not asked to end */
+    int told;        /* the last signal that said so; 0: none */
 };
 
 struct crew {
@@ -42,9 +43,10 @@ void crew_fill(struct crew *crew);
 /* Forgets that some died young: what made them die has been changed. */
 void crew_forgive(struct crew *crew);
 
-/* Marks all as asked to end within so many seconds; crew_tell says it to them by a signal. */
+/* Marks all as asked to end within so many seconds; crew_tell says it to them by a signal, once: who was told so before
+ * is left in peace. */
 void crew_dismiss(struct crew *crew, int seconds);
-void crew_tell(const struct crew *crew, int signal_number);
+void crew_tell(struct crew *crew, int signal_number);
 
 /* Kills those whose time is over. */
 void crew_kill_late(struct crew *crew);
