@@ -70,7 +70,7 @@ packages_install() {
     elif ! command -v apt-get >/dev/null; then
         die "please install what Debian calls ${missing[*]}, then start again with --no-apt"
     elif ((EUID != 0)) && ! command -v sudo >/dev/null; then
-        die "packages are missing and there is no sudo; as root run: apt-get install ${missing[*]}"
+        die "missing are ${missing[*]}, and there is no sudo to install them with; start $top/conf/up.sh as root, or again with --no-apt when root has installed them"
     else
         packages_apt "${missing[@]}"
     fi
@@ -95,24 +95,70 @@ state_find() {
         state=$(realpath -m -- "$PARLEY_STATE")
     elif ((EUID == 0)); then
         state=/var/lib/parley
+    elif [[ -n ${XDG_STATE_HOME:-}${HOME:-} ]]; then
+        state=$(realpath -m -- "${XDG_STATE_HOME:-$HOME/.local/state}/parley")
     else
-        state=${XDG_STATE_HOME:-${HOME:?is not set; set it or PARLEY_STATE}/.local/state}/parley
+        die "HOME is not set, where the state folder would be; set PARLEY_STATE to a folder"
     fi
     [[ $state =~ ^(/[A-Za-z0-9._+-]+)+$ ]] ||
-        die "the path $state has characters other than letters, digits and . _ + -; set PARLEY_STATE to another folder"
-    local socket=$state/run/.s.PGSQL.5432
-    ((${#socket} <= 107)) ||
-        die "$state is too long: the path of a UNIX socket ends at 107 bytes; set PARLEY_STATE to a shorter one"
+        die "the state folder \"$state\" has characters other than letters, digits and . _ + -; set PARLEY_STATE to another"
+    # A UNIX socket's path ends at 107 bytes, and the longest in it is that of PostgreSQL.
+    local most=$((107 - ${#postgres_socket}))
+    ((${#state} <= most)) ||
+        die "the state folder $state is too long: ${#state} bytes, where $most are possible; set PARLEY_STATE to a shorter one"
+}
+
+postgres_socket=/run/.s.PGSQL.5432
+
+# For what looks into a state folder: 1 when there is none. Ends with the reason when it cannot be looked into.
+state_is_there() {
+    local folder=$state
+    until [[ -e $folder ]]; do
+        folder=${folder%/*}
+        folder=${folder:-/}
+    done
+    if [[ ! -d $folder ]]; then die "$folder is not a folder; set PARLEY_STATE to the one that up.sh named"; fi
+    if [[ ! -x $folder || ($folder == "$state" && ! -r $folder) ]]; then
+        die "cannot look into $folder, which belongs to $(stat -c %U "$folder"); run this as its owner or as root"
+    fi
+    [[ $folder == "$state" ]]
+}
+
+# One at a time starts or stops in a state folder: until this process and those that inherit descriptor 9 end, or 9 is closed. The folder itself is what is locked, so
+# that root opens no file in a folder of somebody else's.
+state_lock() {
+    [[ /proc/self/fd/9 -ef $state ]] || exec 9<"$state"
+    flock -n 9 && return 0
+    say "waiting for another up.sh or down.sh that works on $state"
+    flock 9
+}
+
+# ---- logs ----
+
+declare -A log_begins=()
+
+# Begins what log_show shows: the end of the log now. A log that grew beyond 10 MB starts anew; the one before is kept.
+log_open() {
+    local log=$state/log/$1.log
+    if [[ -f $log && $(stat -c %s "$log") -gt 10485760 ]]; then mv "$log" "$log.1"; fi
+    touch "$log"
+    log_begins[$1]=$(stat -c %s "$log")
+}
+
+# The last $2 lines of the log $1, of those that were written since log_open.
+log_show() {
+    tail -c "+$((${log_begins[$1]:-0} + 1))" "$state/log/$1.log" | tail -n "$2" >&2
 }
 
 # ---- processes ----
 
-# The pid in the file $1, if that process lives and its command line has $2 in it (so that a number reused after a power cut is not taken for ours);
-# nothing otherwise.
+# The pid in the file $1, if that process lives, is the owner's, and its command line has $2 in it (so that a number reused after a power cut is not
+# taken for ours); nothing otherwise.
 process_find() {
     local pid='' line=''
     if [[ -r $1 ]]; then read -r pid <"$1" || true; fi
     [[ $pid =~ ^[0-9]+$ && -r /proc/$pid/cmdline ]] || return 0
+    grep -qsE "^Uid:.$(stat -c %u "$state")[[:space:]]" "/proc/$pid/status" || return 0
     line=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || true
     [[ $line != *"$2"* ]] || printf '%s\n' "$pid"
 }
@@ -129,6 +175,17 @@ parley_pid() {
     [[ $home != "$state" ]] || printf '%s\n' "$pid"
 }
 
+state_runs() {
+    [[ -n $(nginx_pid)$(parley_pid)$(postgres_pid)$(nginx_orphans) ]]
+}
+
+# The port of nginx, as up.sh wrote it down; nothing when that is not a number.
+port_read() {
+    local port=''
+    if [[ -r $state/port ]]; then read -r port <"$state/port" || true; fi
+    if [[ $port =~ ^[1-9][0-9]{0,4}$ ]]; then printf '%s\n' "$port"; fi
+}
+
 # process_stop FINDER SIGNAL SECONDS: sends the signal and waits until the process is gone.
 process_stop() {
     local pid tenths=$(($3 * 10))
@@ -141,9 +198,33 @@ process_stop() {
     done
 }
 
+# The processes of an nginx whose master was killed: they live in $state, and hold the port.
+nginx_orphans() {
+    local folder name
+    if [[ -n $(nginx_pid) ]]; then return 0; fi
+    for folder in /proc/[0-9]*; do
+        { read -r name <"$folder/comm"; } 2>/dev/null || continue
+        if [[ $name == nginx && $folder/cwd -ef $state ]]; then printf '%s\n' "${folder#/proc/}"; fi
+    done
+}
+
+nginx_orphans_stop() {
+    local signal pid
+    for signal in TERM TERM KILL; do
+        for pid in $(nginx_orphans); do kill -s "$signal" "$pid" 2>/dev/null || true; done
+        if [[ -z $(nginx_orphans) ]]; then return 0; fi
+        sleep 0.5
+    done
+}
+
+nginx_stop() {
+    process_stop nginx_pid QUIT 5 || process_stop nginx_pid TERM 5 || process_stop nginx_pid KILL 5 || true
+}
+
 # Stops all that runs in $state: first what takes requests, last the database.
 state_stop() {
-    process_stop nginx_pid QUIT 5 || process_stop nginx_pid TERM 5 || process_stop nginx_pid KILL 5 || true
+    nginx_stop
+    nginx_orphans_stop
     process_stop parley_pid TERM 40 || process_stop parley_pid TERM 5 || process_stop parley_pid KILL 5 || true
     process_stop postgres_pid INT 60 || process_stop postgres_pid QUIT 10 || die "PostgreSQL does not stop; see $state/log/postgres.log"
 }

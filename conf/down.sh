@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Stops what up.sh started: nginx first, then Parley, then PostgreSQL. The data stays.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+top=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
 # shellcheck source=conf/common.sh
 . "$top/conf/common.sh"
 
@@ -21,10 +22,19 @@ main() {
     case $*: in
     :) ;;
     --help: | -h:) usage && exit 0 ;;
-    *) usage >&2 && exit 2 ;;
+    *)
+        say "$1 is not an option"
+        usage >&2
+        exit 2
+        ;;
     esac
     state_find
-    if [[ -z $(nginx_pid)$(parley_pid)$(postgres_pid) ]]; then
+    if ! state_is_there; then
+        say "nothing runs: there is no folder $state (PARLEY_STATE names another)"
+        exit 0
+    fi
+    state_lock
+    if ! state_runs; then
         say "does not run ($state)"
         exit 0
     fi

@@ -40,7 +40,7 @@ static bool buf_enlarge(struct buf *buf, size_t need)
     return true;
 }
 
-char *buf_reserve(struct buf *buf, size_t n)
+char *buf_make_room(struct buf *buf, size_t n)
 {
     if (buf->failed)
         return NULL;

@@ -23,8 +23,16 @@ struct buf {
 /* An empty buffer; the first bytes are taken from the arena when something is added. */
 void buf_init(struct buf *buf, struct arena *arena);
 
-/* Room for n more bytes at the end without changing len; NULL when memory is out. */
-char *buf_reserve(struct buf *buf, size_t n);
+/* Room for n more bytes at the end without changing len; NULL when memory is out. buf_reserve is inline because answers
+ * are made of thousands of small pieces, and almost always the room is there. */
+char *buf_make_room(struct buf *buf, size_t n);
+
+static inline char *buf_reserve(struct buf *buf, size_t n)
+{
+    if (n < buf->cap - buf->len && !buf->failed)
+        return buf->data + buf->len;
+    return buf_make_room(buf, n);
+}
 
 void buf_add(struct buf *buf, const void *bytes, size_t n);
 void buf_add_text(struct buf *buf, const char *text);

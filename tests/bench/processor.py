@@ -16,6 +16,13 @@ def processor_seconds(pid):
     return sum(map(int, fields[11:15])) / TICK + sum(map(processor_seconds, pids))
 
 
+def busy_seconds():
+    """What all processors together did for anybody since the machine started."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICK
+
+
 def pss(pid):
     """Proportional set size in bytes: its own memory, and its share of what it shares."""
     with open(f"/proc/{pid}/smaps_rollup") as rollup:

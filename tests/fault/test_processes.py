@@ -150,12 +150,6 @@ def test_a_bad_configuration_is_told_whole_and_ends_with_78(parley):
     assert "workers = many" in done.stderr and "listen = 0.0.0.0:9000" in done.stderr
 
 
-def test_root_is_refused(parley):
-    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
-    done = subprocess.run([*as_root, binary(), "serve", "-c", parley.config], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "root" in done.stderr
-
-
 def test_a_database_that_does_not_guard_is_refused_with_78(parley):
     parley.stop()
     parley.configure(database=f"host={parley.postgres.folder} user=postgres dbname=parley")

@@ -15,6 +15,14 @@ def test_every_answer_has_the_headers(client, path):
     assert int(answer.headers["Content-Length"]) == len(answer.body)
 
 
+def test_the_bare_address_says_where_things_are(client):
+    answer = client.get("/")
+    assert answer.status == 200 and answer.json["api"] == "/api/v1"
+    assert client.get(answer.json["health"]).status == 200
+    refused = client.post("/", {})
+    assert (refused.status, refused.problem) == (405, "method_not_allowed")
+
+
 def test_an_application_that_is_away_is_a_problem_document(parley):
     """Nobody listens: 502 in the form of all others, and the next start serves again."""
     client = parley.client

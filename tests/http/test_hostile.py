@@ -127,7 +127,7 @@ def test_a_wrong_method_is_told_the_right_ones(parley, alice):
 
 
 @pytest.mark.parametrize("path", [
-    "/", "/api", "/api/v1", "/api/v2/sessions", "/api/v1/sessionsx", "/api/v1/session", "/API/V1/SESSIONS", "/index.html",
+    "/api", "/api/v1", "/api/v2/sessions", "/api/v1/sessionsx", "/api/v1/session", "/API/V1/SESSIONS", "/index.html",
     "/api/v1//sessions", "//api/v1/sessions", "/api/v1/sessions/x", "/api/v1/sessions/00000000-0000-0000-0000-00000000000",
     "/api/v1/sessions/%7Bid%7D", "/api/v1%2fsessions", "/api/v1/sessions/..%2f..%2fmetrics", "/problem/413", "/.git/config",
     "/api/v1/sessions/" + "a" * 3000, "/" + "/".join("a" * 20)])

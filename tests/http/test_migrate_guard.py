@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import rootly
 from parley import Parley
 from people import person, run_sql
 
@@ -150,11 +151,11 @@ def test_a_database_that_is_not_migrated_is_not_served(parley, empty):
     assert "run `parley migrate`" in said
 
 
-def test_another_schema_than_the_programs_is_not_served(parley, postgres, database):
-    psql(postgres, database, "insert into parley.schema_migrations (number, name, sha256) values (9999, 'later', repeat('0', 64))")
+def test_an_older_schema_than_the_programs_is_not_served(parley, postgres, database):
+    psql(postgres, database, "delete from parley.schema_migrations where number = (select max(number) from parley.schema_migrations)")
     status, said = serve(parley, database)
     assert status == EX_CONFIG, said
-    assert "schema is at 9999" in said
+    assert "run `parley migrate`" in said
 
 
 @pytest.fixture(scope="module")
@@ -288,8 +289,6 @@ def test_without_prepared_statements_everything_works(parley):
 
 
 def test_root_does_not_serve(parley):
-    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
-    if subprocess.run([*as_root, "true"], capture_output=True).returncode:
-        pytest.skip("neither root nor allowed to make a user namespace")
-    done = subprocess.run([*as_root, os.environ["PARLEY_BIN"], "serve", "-c", parley.config], capture_output=True, text=True, timeout=20)
-    assert done.returncode != 0 and "does not serve as root" in done.stderr
+    done = subprocess.run([os.environ["PARLEY_BIN"], "serve", "-c", parley.config], capture_output=True, text=True, timeout=20,
+                          env={**parley.environment(), **rootly.environment()})
+    assert done.returncode == 1 and "does not serve as root" in done.stderr

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the command `parley` that up.sh built, with the configuration of its state folder and as the folder's owner.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+set -euo pipefail
+
+top=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
+# shellcheck source=conf/common.sh
+. "$top/conf/common.sh"
+
+main() {
+    local owner step_down=() database=()
+    state_find
+    state_is_there || die "there is no folder $state; set PARLEY_STATE to the one that up.sh named"
+    owner=$(stat -c %U "$state")
+    [[ -x $state/app/bin/parley ]] || die "$state holds no program; start conf/up.sh first"
+    if ((EUID == 0)); then
+        step_down=(setpriv --reuid="$owner" --regid="$(id -g "$owner")" --init-groups --no-new-privs)
+    fi
+    # These write what the role that serves may only read.
+    case ${1:-} in
+    migrate | helper) database=(PARLEY_DATABASE="host=$state/run user=parley_owner dbname=parley") ;;
+    esac
+    cd "$state"
+    exec "${step_down[@]}" env -i PATH="$PATH" HOME="$state" LC_ALL=C.UTF-8 PARLEY_CONFIG="$state/parley.conf" "${database[@]}" \
+        "$state/app/bin/parley" "$@"
+}
+
+main "$@"
