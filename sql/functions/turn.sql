@@ -168,6 +168,20 @@ end
 $$;
 comment on function parley.turn_question(uuid, uuid, uuid) is 'The user''s message that a message is, or answers.';
 
+-- A UUIDv7 (RFC 9562): milliseconds, then random bits.
+create or replace function parley.uuid_v7()
+    returns uuid
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_time text := lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0');
+begin
+    return (substr(v_time, 1, 8) || '-' || substr(v_time, 9) || '-7' || substr(gen_random_uuid()::text, 16))::uuid;
+end
+$$;
+comment on function parley.uuid_v7() is 'A new UUID that sorts by time.';
+
 -- A session made with a helper starts with its greeting.
 create or replace function parley.session_greet(p_user_id uuid, p_session_id uuid, p_helper text)
     returns void
@@ -179,7 +193,7 @@ declare
 begin
     select h.greeting into v_greeting from parley.helpers h where h.name = p_helper;
     if v_greeting is not null then
-        perform parley.message_append(p_user_id, p_session_id, gen_random_uuid(), 'assistant', v_greeting, null, null, null,
+        perform parley.message_append(p_user_id, p_session_id, parley.uuid_v7(), 'assistant', v_greeting, null, null, null,
             null);
     end if;
 end

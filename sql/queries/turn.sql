@@ -11,9 +11,9 @@ from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::
 -- name: turn_history
 -- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
 -- the newest message in any case.
-select h.role, h.content, h.tool_calls
+select h.role, h.content, h.tool_calls, h.tool_call_id
 from (
-    select m.role, m.content, m.tool_calls, m.seq, row_number() over newest as nth,
+    select m.role, m.content, m.tool_calls, m.metadata ->> 'tool_call_id' as tool_call_id, m.seq, row_number() over newest as nth,
         sum(octet_length(m.content) + coalesce(octet_length(m.tool_calls::text), 0) + 16) over newest as bytes
     from parley.chat_messages m
     where m.user_id = $1::uuid and m.session_id = $2::uuid and m.on_path and m.status <> 'streaming'

@@ -34,6 +34,8 @@ void view_session(struct json_writer *json, const struct session *session)
     json_put_text(json, "created_at", session->created_at);
     json_put_text(json, "updated_at", session->updated_at);
     json_put_text(json, "last_message_at", session->last_message_at);
+    json_put_int(json, "prompt_tokens", session->prompt_tokens);
+    json_put_int(json, "completion_tokens", session->completion_tokens);
     json_end_object(json);
 }
 

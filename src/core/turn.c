@@ -46,6 +46,9 @@ static const char *write_messages(struct arena *arena, const char *system_prompt
         json_put_text(&json, "content", row_text(history, i, 1));
         if (!row_is_null(history, i, 2))
             json_put_raw(&json, "tool_calls", row_text(history, i, 2));
+        /* What a tool answered names the call; clients keep that in the message's metadata. */
+        if (!row_is_null(history, i, 3))
+            json_put_text(&json, "tool_call_id", row_text(history, i, 3));
         json_end_object(&json);
     }
     json_end_array(&json);

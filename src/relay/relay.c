@@ -202,6 +202,17 @@ static void interrupt_all(struct relay *relay)
         audience->kind->interrupt(audience);
 }
 
+/* What is not saved by now is told as such. */
+static void give_up(struct relay *relay)
+{
+    if (relay->audiences.count)
+        log_event(LOG_LEVEL_ERROR, "relay_left_turns", log_int("turns", relay->audiences.count));
+    for (struct audience *audience = relay->audiences.first; audience; audience = audience->next)
+        if (!audience->over)
+            audience_fail(audience, "not_saved", "The answer could not be saved.");
+    audience_settle_all(&relay->audiences);
+}
+
 static bool is_asked_to_end(void)
 {
     sigset_t pending;
@@ -218,6 +229,7 @@ void relay_finish(struct relay *relay)
         }
         go_round(relay, DRAIN_MS, NULL);
     }
+    give_up(relay);
     while (relay->audiences.first)
         relay->audiences.first->kind->free(relay->audiences.first);
 }
@@ -299,8 +311,7 @@ int relay_run(const struct settings *settings, int socket, pid_t master)
         notice_signals(&open);
         go_round(relay, ending.interrupt_at == INT64_MAX ? REST_MS : DRAIN_MS, &open);
     }
-    if (relay->audiences.count)
-        log_event(LOG_LEVEL_ERROR, "relay_left_turns", log_int("turns", relay->audiences.count));
+    give_up(relay);
     relay_free(relay);
     return EXIT_SUCCESS;
 }

@@ -39,7 +39,7 @@
 #define GUARD_ARENA         ((size_t)1 << 20)
 #define PROOF_MS            1000
 #define RELAYS_MAX          8
-#define RELAY_SAVES_SECONDS 10
+#define RELAY_SAVES_SECONDS 12 /* a little more than a relay takes for it */
 
 struct master {
     struct config *config;
@@ -226,10 +226,14 @@ static void fill(struct master *master)
     crew_fill(&master->workers);
 }
 
-static void dismiss(struct master *master)
+static void dismiss_workers(struct master *master)
 {
     crew_dismiss(&master->workers, master->config->settings.drain_seconds);
-    /* Relays keep to drain_seconds by themselves, and need a little more to save what they had to interrupt. */
+}
+
+/* Relays keep to drain_seconds by themselves, and need a little more to save what they had to interrupt. */
+static void dismiss_relays(struct master *master)
+{
     crew_dismiss(&master->relays, master->config->settings.drain_seconds + RELAY_SAVES_SECONDS);
 }
 
@@ -245,17 +249,22 @@ static void begin_end(struct master *master, int exit_status)
         unlink(master->socket);
     master->ending = true;
     master->exit_status = exit_status;
-    dismiss(master);
+    dismiss_workers(master);
     crew_tell(&master->workers, master->socket ? SIGUSR1 : SIGTERM);
 }
 
-/* Relays end after the workers, who may hand over to them until their own end. */
+static void tell_relays(struct master *master)
+{
+    master->relays_told = true;
+    dismiss_relays(master);
+    crew_tell(&master->relays, SIGTERM);
+}
+
+/* Relays end after the workers, who may hand over to them until their own end; their time begins then. */
 static void end_relays(struct master *master)
 {
-    if (!master->ending || master->relays_told || crew_count(&master->workers, true))
-        return;
-    master->relays_told = true;
-    crew_tell(&master->relays, SIGTERM);
+    if (master->ending && !master->relays_told && !crew_count(&master->workers, true))
+        tell_relays(master);
 }
 
 static void reap(struct master *master)
@@ -298,7 +307,8 @@ static void reload(struct master *master)
         master->proved_at = -PROOF_MS;
     } else {
         warn_unchanged(master, &config->settings);
-        dismiss(master);
+        dismiss_workers(master);
+        dismiss_relays(master);
         config_free(master->config);
         master->config = config;
         crew_forgive(&master->workers);
@@ -316,9 +326,8 @@ static void end_now(struct master *master)
 {
     crew_tell(&master->workers, SIGKILL);
     if (!master->relays_told)
-        crew_tell(&master->relays, SIGTERM);
+        tell_relays(master);
     crew_tell(&master->relays, SIGUSR1);
-    master->relays_told = true;
 }
 
 static void on_signal(struct master *master, int number)

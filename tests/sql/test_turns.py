@@ -61,7 +61,7 @@ class Person:
         return turn
 
     def history(self, budget=100000, session=None):
-        return [(role, content) for role, content, _ in self.run("turn_history", session or self.session, budget)]
+        return [(role, content) for role, content, *_ in self.run("turn_history", session or self.session, budget)]
 
     def as_superuser(self, sql, *params):
         connection = self.postgres.connect("postgres")
@@ -87,7 +87,7 @@ def test_the_model_is_told_the_path_without_what_is_empty(ann):
     ann.finish(turn, "Tr", "interrupted")
     assert ann.history()[-1] == ("assistant", "Tr")
     ann.say("assistant", "", '[{"id": "1"}]')
-    assert ann.run("turn_history", ann.session, 1000)[-1] == ("assistant", "", [{"id": "1"}])
+    assert ann.run("turn_history", ann.session, 1000)[-1] == ("assistant", "", [{"id": "1"}], None)
 
 
 def test_the_model_is_told_one_branch(ann):
