@@ -83,7 +83,7 @@ tree_pack() {
     tar -C "$top" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
         --exclude=./.git --exclude='./build*' --exclude=./autom4te.cache --exclude=./aclocal.m4 --exclude='./configure' \
         --exclude='./configure~' --exclude=./config.h.in --exclude=./config.h --exclude=./config.log --exclude=./config.status \
-        --exclude=./Makefile.in --exclude=./Makefile --exclude=./stamp-h1 --exclude=./parley --exclude=.deps --exclude=.dirstamp \
+        --exclude=./Makefile.in --exclude=./Makefile --exclude=./stamp-h1 --exclude=./parley --exclude=./parley.service --exclude=.deps --exclude=.dirstamp \
         --exclude='*.o' --exclude='*.a' --exclude=__pycache__ --exclude=node_modules --exclude='./src/.tree' -c .
 }
 

@@ -31,6 +31,10 @@ def test_install_puts_the_program_under_destdir(build):
     found = {os.path.relpath(os.path.join(folder, name), os.path.join(build, "root"))
              for folder, _, names in os.walk(os.path.join(build, "root")) for name in names}
     assert all(name.startswith("usr/") for name in found), found
+    share = "usr/share/parley/"
+    assert {share + "roles.sql", *(share + "nginx/" + name for name in os.listdir(os.path.join(ROOT, "nginx")))} <= found
+    with open(os.path.join(build, "root/usr/share/doc/parley/parley.service")) as file:
+        assert "ExecStart=/usr/bin/parley " in file.read()
 
 
 @pytest.mark.timeout(420)

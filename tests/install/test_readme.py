@@ -91,7 +91,10 @@ def test_up_starts_all_and_says_where(state):
     said = state.up()
     assert f"answers at {state.address}/" in said
     assert f"PARLEY_STATE={state.path} {DOWN}" in said
-    assert f"runs already at {state.address}/" in state.up()
+    assert f"URL={state.address}/api/v1\n" in said
+    said = state.up(PARLEY_PORT="9", PARLEY_MODEL_URL="http://127.0.0.1:9/v1")
+    assert f"runs already at {state.address}/" in said
+    assert "PARLEY_PORT=9 changes nothing" in said and "PARLEY_MODEL_*" in said
     assert status_of(state.address + "/readyz") == 200
 
 
@@ -105,6 +108,7 @@ def test_the_readmes_lines_work_as_pasted(state):
     assert "urn:parley:problem" not in done.stdout, done.stdout
     assert '"title":"What is a parley?"' in done.stdout
     assert '"title":"On parleys"' in done.stdout
+    assert re.search(r"^204$", done.stdout, re.M), done.stdout
     after = done.stdout[done.stdout.rindex("answers at"):]
     assert "What is a parley?" in after and "A talk between two sides." in after, done.stdout
 
@@ -125,6 +129,58 @@ def test_down_stops_everything_and_can_be_said_twice(state):
     assert all(map(is_gone, pids))
     assert status_of(state.address + "/healthz") == 0
     assert "does not run" in state.down()
+
+
+def test_the_program_is_run_as_the_folders_owner_with_its_configuration(state):
+    state.up()
+    done = state.run(os.path.join(ROOT, "conf", "parley.sh"), "doctor")
+    assert done.returncode == 0 and "failed" not in done.stdout, done.stdout
+    assert state.run(os.path.join(ROOT, "conf", "parley.sh"), "migrate").returncode == 0
+
+
+def test_workers_of_an_nginx_that_was_killed_are_ended(state):
+    state.up()
+    address = state.address
+    for command in (state.up, state.down):
+        pid = state.pid("nginx")
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            workers = [int(child) for child in children.read().split()]
+        os.kill(pid, signal.SIGKILL)
+        while not is_gone(pid):
+            time.sleep(0.05)
+        command()
+        assert workers and all(map(is_gone, workers))
+        assert state.address == address
+
+
+def test_a_wrong_configuration_is_told_before_anything_runs(state):
+    """And the caller's proxy, locale and PG* do not matter."""
+    state.down()
+    path = os.path.join(state.path, "parley.conf")
+    with open(path) as file:
+        good = file.read()
+    try:
+        with open(path, "a") as file:
+            file.write("werkers = 3\n")
+        done = state.run(UP, "--detach", "--no-apt")
+        assert done.returncode == 1
+        assert "werkers is not an option" in done.stdout and "the configuration is wrong" in done.stdout
+        assert not os.path.exists(os.path.join(state.path, "postgres", "postmaster.pid"))
+    finally:
+        with open(path, "w") as file:
+            file.write(good)
+    said = state.up(http_proxy="http://127.0.0.1:9", LC_ALL="nowhere", PGHOST="nowhere", TMPDIR="/nonexistent", PARLEY_FROB="1")
+    assert "PARLEY_FROB is in the environment" in said
+
+
+def test_two_first_starts_at_once_share_one(state):
+    state.down()
+    shutil.rmtree(os.path.join(state.path, "src"))
+    both = [subprocess.Popen([UP, "--detach", "--no-apt"], env={**os.environ, "PARLEY_STATE": state.path}, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sorted("runs already" in words for words in said) == [False, True], said
 
 
 def test_it_starts_after_a_power_cut(state):
