@@ -19,7 +19,7 @@ from test_turns_viewers import SlowReader
 
 OPTIONS = {"workers": 2, "quota_turns_per_minute": 0, "quota_turns_running": 0, "quota_requests_per_minute": 0, "log_level": "warn",
            "database_timeout": 2000}
-BIG = 4 << 20
+BIG = 8 << 20
 INTERRUPTED_WITHIN = 30
 TOLD_AFTER = 30  # seconds for which it is tried to save an end before its client is told
 DROPPED_AFTER = 30
