@@ -8,6 +8,7 @@
 #include "base/pattern.h"
 #include "server/accounts.h"
 #include "server/commands.h"
+#include "server/helpers.h"
 #include "server/options.h"
 #include "server/title.h"
 
@@ -26,6 +27,7 @@ static const struct command {
     {"migrate", "[-c FILE]", "bring the database to this program's schema, as its owner", commands_migrate},
     {"purge", "[-c FILE]", "remove what is over: run it every day", commands_purge},
     {"user", "VERB EMAIL [-c FILE]", "add, password, show, remove: accounts, for the administrator", accounts_command},
+    {"helper", "VERB [NAME ...]", "list, set, remove: named assistants, for the administrator", helpers_command},
     {"routes", "", "list what can be called, and by whom", commands_routes},
     {"options", "[--example | --markdown]", "list the options of the configuration", commands_options},
     {"version", "", "say the version", version},

@@ -15,7 +15,7 @@ begin
     insert into parley.idempotency_keys as k (user_id, key, request_hash, expires_at)
         select u.user_id, p_key, p_request_hash, now() + p_keep from parley.users u where u.user_id = p_user_id
         on conflict (user_id, key) do update
-            set request_hash = excluded.request_hash, status = null, location = null, body = null,
+            set request_hash = excluded.request_hash, status = null, location = null, body = null, turn_id = null,
                 created_at = excluded.created_at, expires_at = excluded.expires_at
             where k.expires_at <= now();
     if found then

@@ -128,7 +128,8 @@ begin
             message_count = (select count(*) from parley.chat_messages m
                 where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path),
             preview = (select left(m.content, 60) from parley.chat_messages m
-                where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = v_leaf),
+                where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.content <> ''
+                order by m.seq desc limit 1),
             updated_at = now()
         where s.user_id = p_user_id and s.session_id = p_session_id
         returning *;
@@ -151,7 +152,7 @@ begin
                       where m.user_id = new.user_id and m.session_id = new.session_id and m.on_path) end,
             title = case when s.title is null and s.title_is_auto and new.role = 'user' then left(new.content, 50)
                 else s.title end,
-            preview = left(new.content, 60),
+            preview = case when new.content = '' then s.preview else left(new.content, 60) end,
             last_message_at = greatest(s.last_message_at, new.created_at),
             updated_at = new.created_at
         where s.user_id = new.user_id and s.session_id = new.session_id;

@@ -1,11 +1,12 @@
--- Messages are their owner's and never change: only the flags of the tree may be updated, and none is deleted alone.
+-- Messages are their owner's and never change: the flags of the tree may be updated, the text of an answer once, when its turn ends (trigger
+-- keep_chat_message), and none is deleted alone.
 
 alter table parley.chat_messages enable row level security;
 alter table parley.chat_messages force row level security;
 
 revoke all on parley.chat_messages from public;
 grant select, insert on parley.chat_messages to :app;
-grant update (on_path, sibling_count) on parley.chat_messages to :app;
+grant update (on_path, sibling_count, content, tool_calls, status, tokens) on parley.chat_messages to :app;
 
 drop policy if exists chat_messages_owner_select on parley.chat_messages;
 create policy chat_messages_owner_select on parley.chat_messages for select

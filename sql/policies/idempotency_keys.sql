@@ -5,7 +5,7 @@ alter table parley.idempotency_keys force row level security;
 
 revoke all on parley.idempotency_keys from public;
 grant select, insert, delete on parley.idempotency_keys to :app;
-grant update (request_hash, status, location, body, created_at, expires_at) on parley.idempotency_keys to :app;
+grant update (request_hash, status, location, body, turn_id, created_at, expires_at) on parley.idempotency_keys to :app;
 
 drop policy if exists idempotency_keys_owner_select on parley.idempotency_keys;
 create policy idempotency_keys_owner_select on parley.idempotency_keys for select

@@ -6,7 +6,7 @@ alter table parley.turns force row level security;
 revoke all on parley.turns from public;
 grant select, insert on parley.turns to :app;
 grant update (message_id, status, model, lease_until, stop_requested_at, finish_reason, error_code,
-    prompt_tokens, completion_tokens, tokens_estimated, ended_at) on parley.turns to :app;
+    prompt_tokens, completion_tokens, tokens_estimated, ended_at, last_event_id) on parley.turns to :app;
 
 drop policy if exists turns_owner_select on parley.turns;
 create policy turns_owner_select on parley.turns for select

@@ -1,4 +1,4 @@
--- Messages. Every query that answers messages has the same eleven columns: see core/message.c.
+-- Messages. Every query that answers messages has the same thirteen columns: see core/message.c.
 
 -- name: message_session
 -- Whether the session is there, and how many messages its active path has.
@@ -7,7 +7,8 @@ where user_id = $1::uuid and session_id = $2::uuid and deleted_at is null;
 
 -- name: message_last
 -- The last $3 of the active path, newest first.
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.chat_messages
 where user_id = $1::uuid and session_id = $2::uuid and on_path
 order by seq desc
@@ -15,7 +16,8 @@ limit $3::integer;
 
 -- name: message_before
 -- The $3 before seq $4, newest first.
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.chat_messages
 where user_id = $1::uuid and session_id = $2::uuid and on_path and seq < $4::integer
 order by seq desc
@@ -23,7 +25,8 @@ limit $3::integer;
 
 -- name: message_after
 -- The $3 after seq $4, oldest first.
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.chat_messages
 where user_id = $1::uuid and session_id = $2::uuid and on_path and seq > $4::integer
 order by seq
@@ -31,7 +34,8 @@ limit $3::integer;
 
 -- name: message_offset
 -- $3 of the active path after the first $4, oldest first.
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.chat_messages
 where user_id = $1::uuid and session_id = $2::uuid and on_path
 order by seq
@@ -39,7 +43,8 @@ limit $3::integer offset $4::integer;
 
 -- name: message_all
 -- $3 of all branches after seq $4, oldest first.
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.chat_messages
 where user_id = $1::uuid and session_id = $2::uuid and seq > $4::integer
 order by seq
@@ -47,5 +52,6 @@ limit $3::integer;
 
 -- name: message_append
 -- $4 role, $5 content, $6 tool calls, $7 metadata, $8 turn, $9 parent (NULL: the end of the active path; nil uuid: none).
-select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
 from parley.message_append($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::jsonb, $7::jsonb, $8::uuid, $9::uuid);

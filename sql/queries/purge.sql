@@ -16,3 +16,7 @@ delete from parley.refresh_tokens where (user_id, family_id) in (
 -- name: purge_login_attempts
 delete from parley.login_attempts where email in (
     select email from parley.login_attempts where window_start < now() - interval '1 day' limit $1::integer);
+
+-- name: purge_turn_events
+delete from parley.turn_events where (user_id, turn_id, event_id) in (
+    select user_id, turn_id, event_id from parley.turn_events where purge_at < now() limit $1::integer);

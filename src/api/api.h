@@ -9,6 +9,7 @@
 #define PARLEY_API_API_H
 
 #include "core/call.h"
+#include "core/handover.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -31,7 +32,8 @@ struct api {
     struct reply *reply;
     struct route_match match;
     struct call call;
-    const struct json *body; /* parsed by api_body */
+    const struct json *body;  /* parsed by fields_body */
+    struct handover handover; /* kind HANDOVER_NONE: the answer is in reply alone */
 };
 
 /* THE table: every path that can be called, in api/routes.c. Ends with a row whose path is NULL. */

@@ -32,6 +32,13 @@ enum status sessions_activate(struct api *api);
 enum status messages_list(struct api *api);
 enum status messages_create(struct api *api);
 
+/* chat.c */
+enum status chat_send(struct api *api);
+enum status chat_regenerate(struct api *api);
+enum status chat_stream(struct api *api);
+enum status chat_events(struct api *api);
+enum status chat_stop(struct api *api);
+
 /* projects.c */
 enum status projects_list(struct api *api);
 enum status projects_create(struct api *api);

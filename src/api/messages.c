@@ -87,15 +87,6 @@ static const char *role_field(struct api *api)
     return role;
 }
 
-/* A parent that is given as null makes the message another first one. */
-static const char *parent_field(struct api *api)
-{
-    const char *parent = field_uuid(api, "parent_message_id", FIELD_OPTIONAL);
-    if (!parent && api->call.fault.fields == 0 && field_present(api, "parent_message_id"))
-        return MESSAGE_NO_PARENT;
-    return parent;
-}
-
 enum status messages_create(struct api *api)
 {
     struct uuid session;
@@ -110,7 +101,7 @@ enum status messages_create(struct api *api)
         .content = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes),
         .tool_calls = field_json(api, "tool_calls", JSON_ARRAY, TOOL_CALLS_MAX),
         .metadata = field_json(api, "metadata", JSON_OBJECT, METADATA_MAX),
-        .parent_id = parent_field(api),
+        .parent_id = view_parent_field(api),
     };
     /* Only a message that calls tools may say nothing. */
     if (new_message.content && !new_message.content[0] && !new_message.tool_calls)

@@ -43,6 +43,12 @@ const struct route api_routes[] = {
     /* Messages. */
     {METHOD_GET, V1 "/sessions/{id}/messages", ACCESS_USER, 0, READS, messages_list},
     {METHOD_POST, V1 "/sessions/{id}/messages", ACCESS_USER, LARGE, KEYED, messages_create},
+    /* Turns. */
+    {METHOD_POST, V1 "/chat", ACCESS_USER, LARGE, KEYED, chat_send},
+    {METHOD_POST, V1 "/sessions/{id}/messages/{id}/regenerate", ACCESS_USER, SMALL, KEYED, chat_regenerate},
+    {METHOD_GET, V1 "/sessions/{id}/stream", ACCESS_USER, 0, 0, chat_stream},
+    {METHOD_GET, V1 "/sessions/{id}/events", ACCESS_USER, 0, 0, chat_events},
+    {METHOD_POST, V1 "/sessions/{id}/stop", ACCESS_USER, SMALL, 0, chat_stop},
     /* Projects and helpers. */
     {METHOD_GET, V1 "/projects", ACCESS_USER, 0, READS, projects_list},
     {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},

@@ -34,6 +34,8 @@ void view_session(struct json_writer *json, const struct session *session)
     json_put_text(json, "created_at", session->created_at);
     json_put_text(json, "updated_at", session->updated_at);
     json_put_text(json, "last_message_at", session->last_message_at);
+    json_put_int(json, "prompt_tokens", session->prompt_tokens);
+    json_put_int(json, "completion_tokens", session->completion_tokens);
     json_end_object(json);
 }
 
@@ -51,7 +53,9 @@ void view_message(struct json_writer *json, const char *session_id, const struct
     json_write_string(json, message->content, message->content_len);
     json_put_raw(json, "tool_calls", message->tool_calls);
     json_put_raw(json, "metadata", message->metadata);
+    json_put_text(json, "status", message->status);
     json_put_text(json, "turn_id", message->turn_id);
+    json_put_raw(json, "tokens", message->tokens);
     json_put_text(json, "created_at", message->created_at);
     json_end_object(json);
 }
@@ -76,6 +80,14 @@ const char *view_url_field(struct api *api, const char *name)
     if (url && !pattern_matches(PATTERN_HTTP_URL, url))
         (void)!fault_field(&api->call.fault, name, "must be an http or https address");
     return url;
+}
+
+const char *view_parent_field(struct api *api)
+{
+    const char *parent = field_uuid(api, "parent_message_id", FIELD_OPTIONAL);
+    if (!parent && api->call.fault.fields == 0 && field_present(api, "parent_message_id"))
+        return MESSAGE_NO_PARENT;
+    return parent;
 }
 
 void view_conditional(struct api *api)

@@ -18,6 +18,9 @@ void view_project(struct json_writer *json, const struct project *project);
 /* An http or https address in the body; NULL when absent or null. */
 const char *view_url_field(struct api *api, const char *name);
 
+/* parent_message_id: NULL when absent; null in the body means none, so that the message is another first one. */
+const char *view_parent_field(struct api *api);
+
 /* Adds an ETag of the body; when the client has this very body already (If-None-Match, RFC 9110 section 13.1.2) the
  * answer becomes 304. */
 void view_conditional(struct api *api);

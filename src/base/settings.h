@@ -54,6 +54,16 @@ struct settings {
     int quota_tokens_per_day;
     int restore_days;
     int idempotency_hours;
+    /* the model server; model_url "": the echo model */
+    const char *model_url;
+    const char *model_key_file; /* read by the relay alone; "": none */
+    const char *model_name;
+    int model_connect_ms;
+    int model_first_byte_ms; /* from the request to the first byte of the answer */
+    int model_idle_ms;       /* between two bytes of it */
+    int model_total_ms;
+    int history_tokens; /* how much of a session the model is told, at four bytes a token */
+    int max_answer_bytes;
 };
 
 #endif

@@ -20,3 +20,19 @@ enum status helper_list(struct call *call, struct helper_list *list)
         };
     return ST_OK;
 }
+
+enum status helper_set(struct call *call, const struct helper_change *change)
+{
+    db_add(&call->tx, QUERY_HELPER_SET, change->name, change->display_name, change->model, change->system_prompt,
+           change->greeting);
+    return call_run(call);
+}
+
+enum status helper_remove(struct call *call, const char *name)
+{
+    const struct db_rows *rows = db_add(&call->tx, QUERY_HELPER_REMOVE, name);
+    enum status status = call_run(call);
+    if (status == ST_OK && rows->affected == 0)
+        return fault_set(&call->fault, ST_NOT_FOUND, "helper_not_found", "There is no helper of that name.");
+    return status;
+}

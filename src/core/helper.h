@@ -17,4 +17,13 @@ struct helper_list {
 /* All of them, by display name. What the model is told (the system prompt) is not read. */
 enum status helper_list(struct call *call, struct helper_list *list) MUST_CHECK;
 
+/* What an administrator says of a helper; NULL leaves what stands there (a new one has none). */
+struct helper_change {
+    const char *name, *display_name, *model, *system_prompt, *greeting;
+};
+
+/* Both need the role that owns the schema. ST_NOT_FOUND: there is none of that name. */
+enum status helper_set(struct call *call, const struct helper_change *change) MUST_CHECK;
+enum status helper_remove(struct call *call, const char *name) MUST_CHECK;
+
 #endif

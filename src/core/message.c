@@ -1,7 +1,9 @@
 /* Messages of a session: a page of the active path, one more at its end or beside it. */
 #include "core/message.h"
 
-/* The eleven columns of every query in sql/queries/message.sql. */
+#include <string.h>
+
+/* The thirteen columns of every query in sql/queries/message.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct message *message)
 {
     *message = (struct message){
@@ -16,6 +18,8 @@ static void from_row(const struct db_rows *rows, unsigned row, struct message *m
         .metadata = row_text(rows, row, 8),
         .turn_id = row_text(rows, row, 9),
         .created_at = row_time(rows, row, 10),
+        .status = row_text(rows, row, 11),
+        .tokens = row_text(rows, row, 12),
     };
     (void)row_uuid(rows, row, 0, &message->id);
 }
@@ -49,8 +53,8 @@ static unsigned fit_page(const struct call *call, const struct db_rows *rows, un
     return count;
 }
 
-enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
-                         struct message_page *page)
+static enum status read_page(struct call *call, const struct uuid *session, const struct message_range *range,
+                             struct message_page *page)
 {
     const struct db_rows *there = db_add(&call->tx, QUERY_MESSAGE_SESSION, call->user.text, session->text);
     const struct db_rows *rows = queue_range(call, session->text, range);
@@ -68,6 +72,38 @@ enum status message_page(struct call *call, const struct uuid *session, const st
     bool backwards = range->from == MESSAGE_LAST || range->from == MESSAGE_BEFORE;
     for (unsigned i = 0; i < page->count; i++)
         from_row(rows, i, &page->message[backwards ? page->count - 1 - i : i]);
+    return ST_OK;
+}
+
+/* The answer on the page that is being written; NULL: none. */
+static struct message *find_streaming(const struct message_page *page)
+{
+    for (unsigned i = page->count; i > 0; i--)
+        if (strcmp(page->message[i - 1].status, "streaming") == 0)
+            return &page->message[i - 1];
+    return NULL;
+}
+
+enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
+                         struct message_page *page)
+{
+    enum status status = read_page(call, session, range, page);
+    if (status != ST_OK || !find_streaming(page))
+        return status;
+    /* Whoever wrote it may be gone: then this reader ends it, and reads again what stands there now. */
+    call_next(call);
+    db_add(&call->tx, QUERY_TURN_SETTLE, call->user.text, session->text);
+    status = read_page(call, session, range, page);
+    struct message *answer = status == ST_OK ? find_streaming(page) : NULL;
+    if (!answer)
+        return status;
+    call_next(call);
+    const struct db_rows *rows = db_add(&call->tx, QUERY_TURN_TEXT, call->user.text, answer->turn_id);
+    status = call_run(call);
+    if (status != ST_OK)
+        return status;
+    answer->content = row_text(rows, 0, 0);
+    answer->content_len = row_length(rows, 0, 0);
     return ST_OK;
 }
 

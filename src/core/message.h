@@ -18,6 +18,8 @@ struct message {
     size_t content_len;
     const char *tool_calls, *metadata; /* JSON; NULL: none */
     const char *turn_id;
+    const char *status; /* complete; of an answer its turn's: streaming, stopped, failed, interrupted */
+    const char *tokens; /* a number; NULL: not an answer */
     const char *created_at;
 };
 
@@ -50,7 +52,8 @@ struct message_new {
     const char *parent_id;             /* NULL: the end of the active path */
 };
 
-/* ST_NOT_FOUND for a session that is not there. */
+/* ST_NOT_FOUND for a session that is not there. An answer that is being written has the text that was saved so far; one
+ * whose process is gone is ended as interrupted first (a second transaction, only where a page has such an answer). */
 enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,
                          struct message_page *page) MUST_CHECK;
 

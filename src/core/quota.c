@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #define PLACES    1024
 #define MINUTE_MS 60000
@@ -17,13 +18,9 @@ struct place {
 
 static struct place places[PLACES];
 
-/* FNV-1a over the text of the uuid. */
 static struct place *place_of(const struct uuid *user)
 {
-    uint32_t hash = 2166136261u;
-    for (const char *c = user->text; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return &places[hash % PLACES];
+    return &places[hash_xxh64(user->text, UUID_LEN) % PLACES];
 }
 
 static struct place *place_for(const struct uuid *user, int64_t minute)

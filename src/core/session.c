@@ -1,7 +1,7 @@
 /* Chat sessions: listed, made, changed, hidden, restored, removed. */
 #include "core/session.h"
 
-/* The ten columns of every query in sql/queries/session.sql. */
+/* The twelve columns of every query in sql/queries/session.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct session *session)
 {
     *session = (struct session){
@@ -14,6 +14,8 @@ static void from_row(const struct db_rows *rows, unsigned row, struct session *s
         .created_at = row_time(rows, row, 7),
         .updated_at = row_time(rows, row, 8),
         .last_message_at = row_time(rows, row, 9),
+        .prompt_tokens = row_int(rows, row, 10),
+        .completion_tokens = row_int(rows, row, 11),
     };
     (void)row_uuid(rows, row, 0, &session->id);
 }

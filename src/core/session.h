@@ -14,6 +14,7 @@ struct session {
     bool is_active;
     const char *helper, *project_id;                       /* NULL: none */
     const char *created_at, *updated_at, *last_message_at; /* RFC 3339 */
+    int64_t prompt_tokens, completion_tokens;              /* of all its turns */
 };
 
 struct session_filter {

@@ -26,7 +26,7 @@
 #include "db/row.h"
 
 #define DB_STATEMENTS_MAX 12
-#define DB_PARAMS_MAX     16
+#define DB_PARAMS_MAX     18
 
 struct arena;
 struct settings;

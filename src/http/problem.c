@@ -29,6 +29,9 @@ static void write_headers(struct reply *reply, enum status status, const struct 
     reply_header(reply, "Cache-Control", "no-store");
     if (status == ST_UNAUTHENTICATED)
         reply_header(reply, "WWW-Authenticate", "Bearer");
+    /* The same request would meet the same state; some clients repeat a 409 unless they are told. */
+    if (status == ST_CONFLICT)
+        reply_header(reply, "X-Should-Retry", "false");
 
     unsigned seconds = fault->retry_after;
     if (!seconds && status == ST_UNAVAILABLE)

@@ -206,7 +206,8 @@ int commands_purge(int argc, char **argv)
     } dues[] = {{QUERY_PURGE_SESSIONS, "sessions"},
                 {QUERY_PURGE_IDEMPOTENCY_KEYS, "idempotency keys"},
                 {QUERY_PURGE_REFRESH_TOKENS, "refresh tokens"},
-                {QUERY_PURGE_LOGIN_ATTEMPTS, "login attempts"}};
+                {QUERY_PURGE_LOGIN_ATTEMPTS, "login attempts"},
+                {QUERY_PURGE_TURN_EVENTS, "events of turns"}};
     struct config *config = commands_config(argc, argv, CONFIG_DATABASE);
     struct arena *arena = config ? arena_new(COMMAND_ARENA) : NULL;
     struct db *db = arena ? db_new(&config->settings) : NULL;

@@ -305,6 +305,13 @@ static void check_origins(struct config *config)
     }
 }
 
+/* http:// or https://, a host, and no white space. */
+static bool is_http_url(const char *text)
+{
+    size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
+    return scheme && text[scheme] && text[scheme] != '/' && !strpbrk(text, " \t");
+}
+
 /* What no option can see alone. */
 static void check_together(struct config *config, enum config_use use)
 {
@@ -319,6 +326,8 @@ static void check_together(struct config *config, enum config_use use)
         error_at(config, NULL, "app_role: a role's name of 1 to %d bytes is needed", ROLE_MAX);
     if (settings->max_message_bytes > settings->max_body_bytes)
         error_at(config, NULL, "max_message_bytes is more than max_body_bytes: no such message could be sent");
+    if (*settings->model_url && !is_http_url(settings->model_url))
+        error_at(config, NULL, "model_url is not like http://host:port/v1 or https://host/v1");
     check_origins(config);
     if (use != CONFIG_SERVE || config->errors)
         return;

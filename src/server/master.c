@@ -24,27 +24,22 @@
 #include "base/log.h"
 #include "db/guard.h"
 #include "http/fcgi.h"
+#include "relay/handover.h"
+#include "relay/relay.h"
 #include "server/config.h"
+#include "server/crew.h"
 #include "server/metrics.h"
 #include "server/pidfile.h"
 #include "server/systemd.h"
 #include "server/title.h"
 #include "server/worker.h"
 
-#define YOUNG_MS       5000
-#define PAUSE_FIRST_MS 100
-#define PAUSE_MAX_MS   5000
-#define LISTEN_TRIES   40
-#define LISTEN_WAIT_US 50000
-#define GUARD_ARENA    ((size_t)1 << 20)
-#define PROOF_MS       1000
-
-/* A worker: its slot is that of the metrics. */
-struct child {
-    pid_t pid; /* 0: the slot is free */
-    int64_t born;
-    int64_t kill_at; /* 0: it was not asked to end */
-};
+#define LISTEN_TRIES        40
+#define LISTEN_WAIT_US      50000
+#define GUARD_ARENA         ((size_t)1 << 20)
+#define PROOF_MS            1000
+#define RELAYS_MAX          8
+#define RELAY_SAVES_SECONDS 12 /* a little more than a relay takes for it */
 
 struct master {
     struct config *config;
@@ -56,11 +51,13 @@ struct master {
     char *pid_path;
     sigset_t signals;  /* what the loop reads */
     int64_t proved_at; /* when this configuration's database passed the guard: workers forked then need not ask again */
-    int64_t pause_ms;  /* before the next start; 0: none */
-    int64_t start_at;
+    int relay_end[RELAYS_MAX]; /* hand-over sockets: the relays' ends, and the workers' */
+    int worker_end[RELAYS_MAX];
     bool ending;
+    bool relays_told; /* that the program ends */
     int exit_status;
-    struct child child[METRICS_SLOTS];
+    struct crew workers; /* a worker's slot is its slot in the metrics */
+    struct crew relays;  /* a relay's role is its hand-over socket */
 };
 
 /* --- starting --- */
@@ -155,97 +152,89 @@ static void init_signals(struct master *master)
     sigprocmask(SIG_SETMASK, &master->signals, NULL);
 }
 
-/* --- workers --- */
+/* --- children --- */
 
-static unsigned count_children(const struct master *master, bool with_ending)
+/* What a child does not need of its parent. */
+static void leave_master(struct master *master, const char *title)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < METRICS_SLOTS; i++)
-        count += master->child[i].pid && (with_ending || !master->child[i].kill_at);
-    return count;
-}
-
-static void slow_down(struct master *master)
-{
-    int64_t now = clock_monotonic_ms();
-    /* Several that die together count once. */
-    if (master->pause_ms && now < master->start_at)
-        return;
-    master->pause_ms = master->pause_ms ? master->pause_ms * 2 : PAUSE_FIRST_MS;
-    if (master->pause_ms > PAUSE_MAX_MS)
-        master->pause_ms = PAUSE_MAX_MS;
-    master->start_at = now + master->pause_ms;
-}
-
-/* In the child: becomes the worker of that slot. Never returns. */
-static void become_worker(struct master *master, unsigned slot, pid_t parent)
-{
-    title_set("parley: worker");
+    title_set(title);
     if (master->pidfile.fd >= 0)
         close(master->pidfile.fd);
-    metrics_enter(master->metrics, slot);
-    exit(worker_run(&master->config->settings, master->metrics, master->listen_fd, parent, is_proof_fresh(master)));
 }
 
-static bool start_worker(struct master *master, unsigned slot)
+static void become_worker(void *owner, unsigned slot, unsigned role, pid_t parent)
 {
-    pid_t parent = getpid();
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_worker(master, slot, parent);
-    if (pid < 0) {
-        log_event(LOG_LEVEL_ERROR, "fork_failed", log_str("error", strerror(errno)));
-        slow_down(master);
-        return false;
-    }
-    master->child[slot] = (struct child){.pid = pid, .born = clock_monotonic_ms()};
+    struct master *master = owner;
+    (void)role;
+    leave_master(master, "parley: worker");
+    metrics_enter(master->metrics, slot);
+    const struct worker_place place = {.settings = &master->config->settings,
+                                       .metrics = master->metrics,
+                                       .listen_fd = master->listen_fd,
+                                       .master = parent,
+                                       .guarded = is_proof_fresh(master),
+                                       .relay_socket = master->worker_end,
+                                       .relays = (unsigned)master->config->settings.relays};
+    exit(worker_run(&place));
+}
+
+static void become_relay(void *owner, unsigned slot, unsigned role, pid_t parent)
+{
+    struct master *master = owner;
+    (void)slot;
+    leave_master(master, "parley: relay");
+    close(master->listen_fd);
+    exit(relay_run(&master->config->settings, master->relay_end[role], parent));
+}
+
+static void worker_started(void *owner, unsigned slot)
+{
+    struct master *master = owner;
     metrics_started(master->metrics, slot);
+}
+
+static void worker_ended(void *owner, unsigned slot, bool failed)
+{
+    struct master *master = owner;
+    metrics_ended(master->metrics, slot, failed);
+}
+
+/* The sockets are there before any fork, for as many relays as there can ever be: what waits in one outlives its relay.
+ */
+static bool init_crews(struct master *master)
+{
+    for (unsigned i = 0; i < RELAYS_MAX; i++) {
+        int ends[2];
+        if (handover_pair(ends) != ST_OK)
+            return false;
+        master->relay_end[i] = ends[0];
+        master->worker_end[i] = ends[1];
+    }
+    master->workers = (struct crew){
+        .kind = "worker", .owner = master, .become = become_worker, .started = worker_started, .ended = worker_ended};
+    master->relays = (struct crew){.kind = "relay", .owner = master, .become = become_relay};
     return true;
 }
 
-/* Starts the workers that are missing, in the free slots. */
 static void fill(struct master *master)
 {
-    if (master->ending || clock_monotonic_ms() < master->start_at)
+    if (master->ending)
         return;
-    unsigned missing = (unsigned)master->config->settings.workers;
-    unsigned have = count_children(master, false);
-    missing = missing > have ? missing - have : 0;
-    for (unsigned slot = 0; missing && slot < METRICS_SLOTS; slot++)
-        if (!master->child[slot].pid && start_worker(master, slot))
-            missing--;
-        else if (!master->child[slot].pid)
-            return;
+    master->relays.wanted = (unsigned)master->config->settings.relays;
+    master->workers.wanted = (unsigned)master->config->settings.workers;
+    crew_fill(&master->relays);
+    crew_fill(&master->workers);
 }
 
-/* Marks all workers as asked to end; they learn of it by tell_ending. */
-static void mark_ending(struct master *master)
+static void dismiss_workers(struct master *master)
 {
-    int64_t kill_at = clock_monotonic_ms() + (int64_t)master->config->settings.drain_seconds * 1000;
-    for (unsigned i = 0; i < METRICS_SLOTS; i++)
-        if (master->child[i].pid && !master->child[i].kill_at)
-            master->child[i].kill_at = kill_at;
+    crew_dismiss(&master->workers, master->config->settings.drain_seconds);
 }
 
-static void tell_ending(const struct master *master, int signal_number)
+/* Relays keep to drain_seconds by themselves, and need a little more to save what they had to interrupt. */
+static void dismiss_relays(struct master *master)
 {
-    for (unsigned i = 0; i < METRICS_SLOTS; i++)
-        if (master->child[i].pid && master->child[i].kill_at)
-            kill(master->child[i].pid, signal_number);
-}
-
-static void kill_late(struct master *master)
-{
-    int64_t now = clock_monotonic_ms();
-    for (unsigned i = 0; i < METRICS_SLOTS; i++) {
-        struct child *child = &master->child[i];
-        if (!child->pid || !child->kill_at || now < child->kill_at)
-            continue;
-        log_event(LOG_LEVEL_WARN, "worker_killed", log_int("worker", child->pid), log_str("reason", "drain_seconds"));
-        kill(child->pid, SIGKILL);
-        child->kill_at = INT64_MAX;
-    }
+    crew_dismiss(&master->relays, master->config->settings.drain_seconds + RELAY_SAVES_SECONDS);
 }
 
 /* --- events --- */
@@ -254,46 +243,41 @@ static void kill_late(struct master *master)
  * manager goes on without us, so there only requests at hand are. */
 static void begin_end(struct master *master, int exit_status)
 {
-    log_event(LOG_LEVEL_INFO, "draining", log_int("workers", count_children(master, true)));
+    log_event(LOG_LEVEL_INFO, "draining", log_int("workers", crew_count(&master->workers, true)));
     systemd_notify("STOPPING=1");
     if (master->socket)
         unlink(master->socket);
     master->ending = true;
     master->exit_status = exit_status;
-    mark_ending(master);
-    tell_ending(master, master->socket ? SIGUSR1 : SIGTERM);
+    dismiss_workers(master);
+    crew_tell(&master->workers, master->socket ? SIGUSR1 : SIGTERM);
 }
 
-static void child_ended(struct master *master, unsigned slot, int status)
+static void tell_relays(struct master *master)
 {
-    struct child child = master->child[slot];
-    bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-    master->child[slot] = (struct child){0};
-    metrics_ended(master->metrics, slot, failed);
-    if (!failed) {
-        log_event(LOG_LEVEL_DEBUG, "worker_ended", log_int("worker", child.pid));
-        return;
-    }
-    log_event(LOG_LEVEL_ERROR, "worker_died", log_int("worker", child.pid),
-              WIFEXITED(status) ? log_int("status", WEXITSTATUS(status)) : log_int("signal", WTERMSIG(status)));
-    if (master->ending || child.kill_at)
-        return;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG)
-        begin_end(master, EX_CONFIG);
-    else if (clock_monotonic_ms() - child.born < YOUNG_MS)
-        slow_down(master);
-    else
-        master->pause_ms = 0;
+    master->relays_told = true;
+    dismiss_relays(master);
+    crew_tell(&master->relays, SIGTERM);
+}
+
+/* Relays end after the workers, who may hand over to them until their own end; their time begins then. */
+static void end_relays(struct master *master)
+{
+    if (master->ending && !master->relays_told && !crew_count(&master->workers, true))
+        tell_relays(master);
 }
 
 static void reap(struct master *master)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (unsigned i = 0; i < METRICS_SLOTS; i++)
-            if (master->child[i].pid == pid)
-                child_ended(master, i, status);
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        bool unsafe;
+        if (!crew_reap(&master->workers, pid, status, &unsafe) && !crew_reap(&master->relays, pid, status, &unsafe))
+            continue;
+        if (unsafe && !master->ending)
+            begin_end(master, EX_CONFIG);
+    }
 }
 
 static void log_problems(const struct config *config)
@@ -323,15 +307,27 @@ static void reload(struct master *master)
         master->proved_at = -PROOF_MS;
     } else {
         warn_unchanged(master, &config->settings);
-        mark_ending(master);
+        dismiss_workers(master);
+        dismiss_relays(master);
         config_free(master->config);
         master->config = config;
-        master->start_at = 0;
+        crew_forgive(&master->workers);
+        crew_forgive(&master->relays);
         fill(master);
-        tell_ending(master, SIGTERM);
+        crew_tell(&master->workers, SIGTERM);
+        crew_tell(&master->relays, SIGTERM);
         log_event(LOG_LEVEL_INFO, "reloaded", log_int("workers", config->settings.workers));
     }
     systemd_notify("READY=1");
+}
+
+/* A second SIGTERM: requests are cut; relays save what they have and end. */
+static void end_now(struct master *master)
+{
+    crew_tell(&master->workers, SIGKILL);
+    if (!master->relays_told)
+        tell_relays(master);
+    crew_tell(&master->relays, SIGUSR1);
 }
 
 static void on_signal(struct master *master, int number)
@@ -343,27 +339,27 @@ static void on_signal(struct master *master, int number)
     else if ((number == SIGTERM || number == SIGINT) && !master->ending)
         begin_end(master, EXIT_SUCCESS);
     else if (number == SIGTERM || number == SIGINT)
-        tell_ending(master, SIGKILL);
+        end_now(master);
 }
 
-/* How long the loop may sleep: until the next worker is to be started or killed. */
+/* How long the loop may sleep: until the next child is to be started or killed. */
 static struct timespec time_to_sleep(const struct master *master)
 {
     int64_t now = clock_monotonic_ms(), until = now + 3600 * 1000;
-    if (!master->ending && master->start_at > now)
-        until = master->start_at;
-    for (unsigned i = 0; i < METRICS_SLOTS; i++)
-        if (master->child[i].pid && master->child[i].kill_at && master->child[i].kill_at < until)
-            until = master->child[i].kill_at;
+    int64_t workers = crew_next(&master->workers), relays = crew_next(&master->relays);
+    until = workers < until ? workers : until;
+    until = relays < until ? relays : until;
     int64_t left = until > now ? until - now : 0;
     return (struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
 }
 
 static void loop(struct master *master)
 {
-    while (!master->ending || count_children(master, true)) {
+    while (!master->ending || crew_count(&master->workers, true) || crew_count(&master->relays, true)) {
         fill(master);
-        kill_late(master);
+        end_relays(master);
+        crew_kill_late(&master->workers);
+        crew_kill_late(&master->relays);
         struct timespec sleep = time_to_sleep(master);
         int number = sigtimedwait(&master->signals, NULL, &sleep);
         if (number > 0)
@@ -375,7 +371,7 @@ static void loop(struct master *master)
 
 static bool start(struct master *master)
 {
-    if (!take_pidfile(master) || !take_listener(master))
+    if (!take_pidfile(master) || !take_listener(master) || !init_crews(master))
         return false;
     master->exit_status = EX_CONFIG;
     if (!is_database_safe(master, &master->config->settings))
@@ -410,7 +406,11 @@ static int run_alone(struct master *master)
     title_set("parley: worker");
     metrics_started(master->metrics, 0);
     metrics_enter(master->metrics, 0);
-    return worker_run(&master->config->settings, master->metrics, STDIN_FILENO, 0, is_proof_fresh(master));
+    const struct worker_place place = {.settings = &master->config->settings,
+                                       .metrics = master->metrics,
+                                       .listen_fd = STDIN_FILENO,
+                                       .guarded = is_proof_fresh(master)};
+    return worker_run(&place);
 }
 
 int master_run(struct config *config, const char *config_file)

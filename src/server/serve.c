@@ -16,6 +16,7 @@
 #include "base/pattern.h"
 #include "core/idempotency.h"
 #include "core/quota.h"
+#include "core/turn.h"
 
 /* A request on its way: what the steps below hand to one another. */
 struct passage {
@@ -183,6 +184,20 @@ static void finish(struct passage *passage, enum status status)
         reply->no_body = true;
 }
 
+/* What is handed over: nothing of a request that failed. The relay writes the answer's first lines, so it gets what
+ * stands in them. */
+static void finish_handover(struct passage *passage, enum status status, struct served *served)
+{
+    struct handover *handover = &passage->api.handover;
+    if (status != ST_OK || handover->kind == HANDOVER_NONE)
+        return;
+    served->handover = *handover;
+    if (handover->kind == HANDOVER_STOP)
+        return;
+    passage->api.reply->status = 200;
+    served->handover.headers = buf_text(&passage->api.reply->headers);
+}
+
 void serve(const struct app *app, struct arena *arena, const char *const *params, request_read *read, void *source,
            struct reply *reply, struct served *served)
 {
@@ -197,6 +212,7 @@ void serve(const struct app *app, struct arena *arena, const char *const *params
     if (status == ST_OK)
         status = pass(&passage);
     finish(&passage, status);
+    finish_handover(&passage, status, served);
 
     served->route = passage.api.match.route ? passage.api.match.index : ROUTE_NONE;
     served->status = reply->status;
@@ -204,4 +220,20 @@ void serve(const struct app *app, struct arena *arena, const char *const *params
     served->path = request.path;
     served->user = passage.api.call.user;
     served->micros = clock_monotonic_us() - start;
+}
+
+void serve_not_taken(const struct app *app, struct arena *arena, const struct served *served, struct reply *reply)
+{
+    const struct handover *handover = &served->handover;
+    struct request request = {.arena = arena, .id = handover->request};
+    struct call call;
+    call_init(&call, arena, app->db, app->settings);
+    call_set_user(&call, &handover->user);
+    if (handover->kind == HANDOVER_TURN &&
+        turn_fail(&call, &handover->turn, "overloaded", "No process was free to ask the model.") != ST_OK)
+        log_event(LOG_LEVEL_WARN, "turn_not_ended", log_str("turn", handover->turn.text));
+    memset(&call.fault, 0, sizeof(call.fault));
+    enum status status = fault_set(&call.fault, ST_UNAVAILABLE, "overloaded", "Too many answers are being written.");
+    problem_reply(reply, &request, status, &call.fault);
+    reply_header(reply, "X-Request-Id", request.id);
 }

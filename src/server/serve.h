@@ -14,6 +14,8 @@ struct served {
     const char *method; /* these live as long as the arena; NULL: not known */
     const char *path;   /* without the query */
     struct uuid user;   /* who was found to call; text "" when nobody was */
+    struct handover
+        handover; /* what a relay is to be given; HANDOVER_TURN and HANDOVER_WATCH take the place of the reply */
 };
 #define ROUTE_NONE ROUTES_MAX
 
@@ -22,5 +24,9 @@ struct served {
  * answer of success is given after its COMMIT. */
 void serve(const struct app *app, struct arena *arena, const char *const *params, request_read *read, void *source,
            struct reply *reply, struct served *served);
+
+/* The answer when no relay took the connection: a turn that was begun is ended as failed, the client is told to come
+ * again. */
+void serve_not_taken(const struct app *app, struct arena *arena, const struct served *served, struct reply *reply);
 
 #endif

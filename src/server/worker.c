@@ -17,11 +17,15 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "db/db.h"
 #include "db/guard.h"
 #include "http/fcgi.h"
+#include "http/record.h"
+#include "relay/handover.h"
+#include "relay/relay.h"
 #include "server/metrics.h"
 #include "server/serve.h"
 
@@ -29,11 +33,12 @@
 #define GUARD_PAUSE_MS 1000
 
 struct worker {
+    const struct worker_place *place;
     struct app app;
+    struct relay *relay; /* its own, where there are no others */
     struct fcgi *fcgi;
     struct arena *arena;
-    sigset_t open; /* the mask while it waits */
-    pid_t master;
+    sigset_t open;       /* the mask while it waits */
     bool guarded;        /* the database has proved itself */
     int64_t guard_again; /* when to ask it next */
     int64_t left;        /* requests until it makes room */
@@ -70,10 +75,10 @@ static void init_signals(struct worker *worker)
     ending = GO_ON;
     handle(SIGTERM, on_signal);
     handle(SIGUSR1, on_signal);
-    handle(SIGINT, worker->master ? SIG_IGN : on_signal);
-    handle(SIGHUP, worker->master ? SIG_IGN : on_signal);
+    handle(SIGINT, worker->place->master ? SIG_IGN : on_signal);
+    handle(SIGHUP, worker->place->master ? SIG_IGN : on_signal);
     handle(SIGPIPE, SIG_IGN);
-    if (worker->master)
+    if (worker->place->master)
         prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
@@ -89,23 +94,26 @@ static void notice_signals(const struct worker *worker)
  * started it either does not start another, or hands it a next request while it ends. */
 static int64_t lifetime(const struct worker *worker, int max_requests)
 {
-    if (!max_requests || !worker->master)
+    if (!max_requests || !worker->place->master)
         return INT64_MAX;
     return max_requests + (int64_t)((unsigned)getpid() * 2654435761U % ((unsigned)max_requests / 10 + 1));
 }
 
-static bool worker_init(struct worker *worker, int listen_fd)
+static bool worker_init(struct worker *worker)
 {
     const struct settings *settings = worker->app.settings;
     worker->left = lifetime(worker, settings->max_requests);
     worker->arena = arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes);
     worker->app.db = db_new(settings);
-    worker->fcgi = fcgi_new(listen_fd);
-    return worker->arena && worker->app.db && worker->fcgi;
+    worker->fcgi = fcgi_new(worker->place->listen_fd);
+    if (!worker->place->relays)
+        worker->relay = relay_new(settings, -1);
+    return worker->arena && worker->app.db && worker->fcgi && (worker->place->relays || worker->relay);
 }
 
 static void worker_fini(struct worker *worker)
 {
+    relay_free(worker->relay);
     fcgi_free(worker->fcgi);
     db_free(worker->app.db);
     arena_free(worker->arena);
@@ -143,6 +151,46 @@ static void log_access(const struct reply *reply, const struct served *served, b
               log_str("client", taken ? "there" : "gone"));
 }
 
+/* The same session's relay every time, so that who joins a turn meets the one that runs it. */
+static int relay_of(const struct worker *worker, const struct uuid *session)
+{
+    return worker->place->relay_socket[hash_xxh64(session->text, UUID_LEN) % worker->place->relays];
+}
+
+/* Gives the connection away. False: nobody took it, and the reply says so to the client. */
+static bool hand_over(struct worker *worker, struct served *served, struct reply *reply)
+{
+    struct handover *handover = &served->handover;
+    int connection = fcgi_detach(worker->fcgi, &handover->request_id);
+    if (worker->relay) {
+        relay_take(worker->relay, handover, connection);
+        relay_finish(worker->relay);
+        return true;
+    }
+    bool taken = handover_send(relay_of(worker, &handover->session), handover, connection, worker->arena) == ST_OK;
+    if (!taken) {
+        serve_not_taken(&worker->app, worker->arena, served, reply);
+        served->status = reply->status;
+        (void)record_send(connection, handover->request_id, reply);
+    }
+    close(connection);
+    return taken;
+}
+
+/* Sends the answer, or has it sent. False: the client was gone. */
+static bool answer(struct worker *worker, struct served *served, struct reply *reply)
+{
+    const struct handover *handover = &served->handover;
+    if (handover->kind == HANDOVER_TURN || handover->kind == HANDOVER_WATCH) {
+        (void)hand_over(worker, served, reply);
+        return true;
+    }
+    /* Word of a stop is a courtesy: the relay finds the row by itself a little later. */
+    if (handover->kind == HANDOVER_STOP && !worker->relay)
+        (void)!handover_send(relay_of(worker, &handover->session), handover, -1, worker->arena);
+    return fcgi_send(worker->fcgi, reply);
+}
+
 static void serve_one(struct worker *worker)
 {
     struct reply reply;
@@ -152,7 +200,7 @@ static void serve_one(struct worker *worker)
     /* Before the answer, so that whoever has it finds it counted. */
     metrics_request(worker->app.metrics, served.route, served.status, served.micros);
     metrics_database(worker->app.metrics, db_counts(worker->app.db));
-    bool taken = fcgi_send(worker->fcgi, &reply);
+    bool taken = answer(worker, &served, &reply);
     metrics_busy(worker->app.metrics, false);
     log_access(&reply, &served, taken);
     log_request(NULL);
@@ -166,7 +214,7 @@ static bool goes_on(const struct worker *worker, int *timeout_ms)
 {
     notice_signals(worker);
     bool enough = worker->left <= 0 && ending != END_WHEN_EMPTY;
-    if (ending == END_NOW || enough || (worker->master && getppid() != worker->master))
+    if (ending == END_NOW || enough || (worker->place->master && getppid() != worker->place->master))
         return false;
     *timeout_ms = ending == END_WHEN_EMPTY ? 0 : worker->guarded ? -1 : GUARD_PAUSE_MS;
     return true;
@@ -202,14 +250,16 @@ static bool prepare_database(struct worker *worker)
     return true;
 }
 
-int worker_run(const struct settings *settings, struct metrics *metrics, int listen_fd, pid_t master, bool guarded)
+int worker_run(const struct worker_place *place)
 {
-    struct worker worker = {.app = {.settings = settings, .metrics = metrics, .metrics_write = metrics_write},
-                            .master = master,
-                            .guarded = guarded};
+    struct worker worker = {
+        .place = place,
+        .app = {.settings = place->settings, .metrics = place->metrics, .metrics_write = metrics_write},
+        .guarded = place->guarded,
+    };
     int status = EXIT_FAILURE;
     init_signals(&worker);
-    if (!worker_init(&worker, listen_fd))
+    if (!worker_init(&worker))
         log_event(LOG_LEVEL_ERROR, "worker_failed", log_str("error", "memory or descriptors are out"));
     else
         status = prepare_database(&worker) ? loop(&worker) : EX_CONFIG;

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 import walk
+from sse import chat, words
 
 # Counts of requests, which change with each of them.
 COUNTERS = ("user_rates",)
@@ -90,6 +91,8 @@ def test_another_users_id_in_ones_own_thing_is_like_an_absent_one(parley, alice,
     ("POST", "/api/v1/sessions", "project_id", "project"),
     ("PATCH", "/api/v1/sessions/{id}", "project_id", "project"),
     ("POST", "/api/v1/sessions/{id}/messages", "parent_message_id", "message"),
+    ("POST", "/api/v1/chat", "session_id", "session"),
+    ("POST", "/api/v1/chat", "parent_message_id", "message"),
 ])
 def test_another_users_id_in_a_body_is_like_an_absent_one(parley, alice, bob_with_all, method, path, field, name):
     before = parley.contents(but=COUNTERS)
@@ -99,6 +102,39 @@ def test_another_users_id_in_a_body_is_like_an_absent_one(parley, alice, bob_wit
     assert answers[0].status in (400, 404, 422), answers[0]
     assert comparable(answers[0]) == comparable(answers[1])
     assert parley.contents(but=COUNTERS) == before
+
+
+def test_a_turn_in_another_users_project_is_like_one_in_none(parley, alice, bob_with_all):
+    before = parley.contents(but=COUNTERS)
+    answers = [alice.post("/api/v1/chat", {"text": "Words", "project_id": ids["project"]})
+               for ids in (bob_with_all.ids, walk.absent())]
+    assert answers[0].status == 404, answers[0]
+    assert comparable(answers[0]) == comparable(answers[1])
+    assert parley.contents(but=COUNTERS) == before
+
+
+def test_another_users_turn_is_resumed_by_nobody(parley, alice, bob_with_all):
+    """By its text, its key, its session, whether it runs or has ended."""
+    key, text = {"Idempotency-Key": "bobs-key"}, words(500, "secret")
+    with chat(bob_with_all, text, headers=key) as running:
+        session = running.first["session_id"]
+        for _ in ("while it runs", "after its end"):
+            before = parley.contents(but=(*COUNTERS, "turns", "turn_events", "chat_messages"))
+            for body in ({"text": text}, {"text": text, "session_id": session}):
+                for more in ({}, key):
+                    answer = alice.post("/api/v1/chat", body, headers={"Last-Event-ID": "0", **more})
+                    assert (answer.status, answer.problem) == (404, "turn_not_found"), answer
+            for path in ("stream", "events", "stream?after=1", "events?after=1"):
+                theirs, nothing = (alice.get(f"/api/v1/sessions/{one}/{path}") for one in (session, walk.absent()["session"]))
+                assert theirs.status == 404, theirs
+                assert comparable(theirs) == comparable(nothing)
+            assert alice.post(f"/api/v1/sessions/{session}/stop").status == 404
+            assert parley.contents(but=(*COUNTERS, "turns", "turn_events", "chat_messages")) == before
+            bob_with_all.post(f"/api/v1/sessions/{session}/stop")
+            running.rest()
+    with chat(alice, "another text", headers=key) as own:
+        assert own.first["session_id"] != session
+        assert own.rest()[-1].type == "done"
 
 
 def test_another_users_project_in_a_query_finds_nothing(alice, bob_with_all):

@@ -26,7 +26,7 @@ REPORT = re.compile(r"(ERROR: (Address|Leak|Undefined\w*)Sanitizer|runtime error
 # What a log may not hold, by the name that `expecting` takes.
 FORBIDDEN = {
     "sanitizer": REPORT,
-    "died": re.compile(r"event=worker_(died|failed|killed)"),
+    "died": re.compile(r"event=(worker|relay)_(died|failed|killed)"),
     "5xx": re.compile(r"event=request .*\bstatus=5\d\d"),
     "misused": re.compile(r"event=query_misused"),
 }
@@ -131,8 +131,15 @@ class Parley:
 
     def workers(self):
         """The pids of the worker processes."""
+        return self._children("parley: worker")
+
+    def relays(self):
+        """The pids of the processes that hold streams."""
+        return self._children("parley: relay")
+
+    def _children(self, title):
         with open(f"/proc/{self.master.pid}/task/{self.master.pid}/children") as children:
-            return [pid for pid in map(int, children.read().split()) if "parley: worker" in _title(pid)]
+            return [pid for pid in map(int, children.read().split()) if title in _title(pid)]
 
     def wait_ready(self, timeout=30):
         deadline = time.monotonic() + timeout

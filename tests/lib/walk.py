@@ -9,6 +9,7 @@ PARAMETER = "{id}"
 # The path up to a parameter -> what the parameter names.
 MAKERS = {
     "/api/v1/sessions/{id}": "session",
+    "/api/v1/sessions/{id}/messages/{id}": "message",
     "/api/v1/projects/{id}": "project",
 }
 
@@ -26,6 +27,8 @@ BODIES = {
     ("PUT", "/api/v1/sessions/{id}/title"): {"title": "Another title"},
     ("PUT", "/api/v1/sessions/{id}/active"): {"message_id": "{message}"},
     ("POST", "/api/v1/sessions/{id}/messages"): {"role": "user", "content": "Words"},
+    ("POST", "/api/v1/chat"): {"text": "Words", "session_id": "{session}"},
+    ("POST", "/api/v1/sessions/{id}/messages/{id}/regenerate"): {"model": "another"},
     ("POST", "/api/v1/projects"): {"name": "A project"},
     ("PATCH", "/api/v1/projects/{id}"): {"name": "Another name"},
 }

@@ -21,7 +21,7 @@ BEGIN {
     home["json.h"] = "src/base/json.c"
     home["openssl/"] = "src/base/crypto.c"
     home["pcre2.h"] = "src/base/pattern.c"
-    home["curl/"] = "src/relay/upstream.c"
+    home["curl/"] = "src/relay/transfer.c"
 }
 /^# *include *"/ {
     split(FILENAME, part, "/")

@@ -31,7 +31,7 @@ select results_eq(
            string_agg(translate(p.polcmd::text, 'rawd', 'siud'), '' order by position(p.polcmd::text in 'rawd')) || max(p.roles)
        from tables t left join policies p on p.relname = t.relname
        group by t.relname order by t.relname $$,
-    $$ values ('chat_messages', 'siu'),          -- never changed nor deleted alone
+    $$ values ('chat_messages', 'siu'),          -- never deleted alone
               ('chat_sessions', 'siud'),
               ('helpers', 'siud to parley_owner'),
               ('idempotency_keys', 'siud'),
@@ -39,7 +39,7 @@ select results_eq(
               ('projects', 'siud'),
               ('refresh_tokens', 'siud'),
               ('schema_migrations', 'siu to parley_owner'),
-              ('turn_events', 'sid'),            -- never changed
+              ('turn_events', 'siud'),
               ('turns', 'siu'),                  -- end with their session
               ('user_emails', 'siud'),
               ('user_projects', 'siud'),

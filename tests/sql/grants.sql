@@ -22,7 +22,7 @@ select results_eq(
        where a.attnum > 0 and not a.attisdropped and not has_column_privilege('parley_app', t.oid, a.attnum, 'update')
        order by t.tab, a.attname collate "default" $$,
     $$ select x.tab || '.' || kept from (values
-           ('chat_messages', '{content,created_at,message_id,metadata,parent_id,role,seq,session_id,sibling_index,tool_calls,turn_id,user_id}'),
+           ('chat_messages', '{created_at,message_id,metadata,parent_id,role,seq,session_id,sibling_index,turn_id,user_id}'),
            ('chat_sessions', '{created_at,session_id,user_id}'),
            ('helpers', '{created_at,display_name,greeting,model,name,system_prompt,updated_at}'),
            ('idempotency_keys', '{key,user_id}'),
@@ -69,7 +69,9 @@ select tap.person('ann');
 select tap.become('ann');
 select tap.session('talk');
 select tap.say('talk', 'one', 'user', 'Hello');
-select throws_ok($$ update parley.chat_messages set content = 'x' $$, '42501');
+select throws_ok($$ update parley.chat_messages set content = 'x' $$, 'PA409', 'message_immutable', 'kept by its trigger: see turn.sql');
+select throws_ok($$ update parley.chat_messages set role = 'system' $$, '42501');
+select throws_ok($$ update parley.turn_events set data = '{}' $$, '42501');
 select throws_ok($$ delete from parley.chat_messages $$, '42501');
 select throws_ok($$ update parley.chat_sessions set user_id = user_id $$, '42501');
 select throws_ok($$ truncate parley.chat_messages $$, '42501');

@@ -10,7 +10,7 @@ begin;
 set local search_path = tap, pg_catalog;
 select no_plan();
 
--- Persons: a has live rows; b's session is hidden, but not yet due for purging; all of d's rows that can be are due; c is a member of a's project.
+-- Persons: a has live rows; b's session is hidden, but not yet due for purging, nor are the events of b's turn; all of d's rows that can be are due; c is a member of a's project.
 create function pg_temp.sample(tab text, who text) returns jsonb language sql stable as $$
     select jsonb_build_object('user_id', tap.id(who)) || case tab
         when 'users' then jsonb_build_object('display_name', who)
@@ -28,10 +28,12 @@ create function pg_temp.sample(tab text, who text) returns jsonb language sql st
             when 'd' then jsonb_build_object('deleted_at', now(), 'purge_at', now() - interval '1 day')
             else '{}' end
         when 'chat_messages' then jsonb_build_object('session_id', tap.id('session ' || who), 'seq', 1,
-            'message_id', tap.id('message ' || who), 'role', 'user', 'content', who)
+            'message_id', tap.id('message ' || who), 'role', 'user', 'content', who,
+            'on_path', true)
         when 'turns' then jsonb_build_object('session_id', tap.id('session ' || who), 'turn_id', tap.id('turn ' || who), 'model', who,
             'user_message_id', tap.id('message ' || who), 'status', 'complete', 'ended_at', now())
-        when 'turn_events' then jsonb_build_object('turn_id', tap.id('turn ' || who), 'event_id', 1, 'type', 'token', 'data', '{}'::jsonb)
+        when 'turn_events' then jsonb_build_object('turn_id', tap.id('turn ' || who), 'event_id', 1, 'type', 'token', 'data', '{}'::jsonb,
+            'purge_at', now() + case who when 'b' then interval '1 day' when 'd' then interval '-1 day' end)
         when 'user_usage' then jsonb_build_object('session_count', 1)
         when 'user_rates' then jsonb_build_object('kind', 'requests', 'window_start', now(), 'used', 1)
         when 'idempotency_keys' then jsonb_build_object('key', who, 'request_hash', who,
@@ -51,9 +53,9 @@ insert into change values
     ('user_projects', 'name = ''x''', 'owner_id = tap.id(''x'')'),
     ('helpers', 'display_name = ''x''', null), -- nobody's
     ('chat_sessions', 'title = ''x''', 'user_id = tap.id(''x'')'),
-    ('chat_messages', 'content = ''x''', 'user_id = tap.id(''x'')'),
+    ('chat_messages', 'on_path = false', 'user_id = tap.id(''x'')'),
     ('turns', 'model = ''x''', 'user_id = tap.id(''x'')'),
-    ('turn_events', 'type = ''x''', null),     -- never updated
+    ('turn_events', 'type = ''x''', 'user_id = tap.id(''x'')'),
     ('user_usage', 'session_count = 99', 'user_id = tap.id(''x'')'),
     ('user_rates', 'used = 99', 'user_id = tap.id(''x'')'),
     ('idempotency_keys', 'request_hash = ''x''', 'user_id = tap.id(''x'')'),
@@ -63,7 +65,7 @@ insert into change values
 create temporary table own (tab text, commands text);
 insert into own values
     ('users', 'siud'), ('user_emails', 'siud'), ('refresh_tokens', 'siud'), ('projects', 'siud'), ('user_projects', 'siud'),
-    ('chat_sessions', 'siud'), ('chat_messages', 'siu'), ('turns', 'siu'), ('turn_events', 'sid'), ('user_usage', 'siu'),
+    ('chat_sessions', 'siud'), ('chat_messages', 'siu'), ('turns', 'siu'), ('turn_events', 'siud'), ('user_usage', 'siu'),
     ('user_rates', 'siu'), ('idempotency_keys', 'siud'), ('login_attempts', ''), ('helpers', ''), ('schema_migrations', '');
 
 create temporary table actor (name text, role name, claims jsonb);
@@ -97,6 +99,7 @@ insert into expected values
     ('purging', 'idempotency_keys', 'd', '', '', 'd'),
     ('purging', 'refresh_tokens', 'd', '', '', 'd'),
     ('purging', 'login_attempts', 'd', '', '', 'd'),
+    ('purging', 'turn_events', 'd', '', '', 'd'),
     ('the role that migrates', 'helpers', 'abd', 'abd', 'abd', 'abd'),
     ('the role that migrates', 'schema_migrations', '*abd', 'abd', 'abd', '');
 -- Everybody reads these; * stands for rows that are not of this test.

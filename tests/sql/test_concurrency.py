@@ -251,3 +251,163 @@ def test_leaving_while_sessions_are_made_leaves_nothing(postgres, person):
     with_claim(postgres, "user_id", person, "select parley.user_delete(%s)", person)
     for table in ("users", "user_emails", "user_usage", "chat_sessions", "chat_messages"):
         assert with_claim(postgres, "user_id", person, f"select count(*) from parley.{table}") == [(0,)]
+
+
+def begin_turn(connection, user, session, running=0, lease=20):
+    """Begins a turn; its id."""
+    turn = str(uuid.uuid4())
+    transaction(connection, "user_id", user, """
+        select parley.turn_begin(%s, %s, false, null, null, null, 'Hello', null, %s, gen_random_uuid(), gen_random_uuid(),
+            make_interval(secs => %s), 0, 0, 0, %s, 0)""", user, session, turn, lease, running)
+    return turn
+
+
+CHECKPOINT = "select parley.turn_checkpoint(%s, %s, '[{\"id\": 4, \"type\": \"token\", \"data\": {\"content\": \"Half\"}}]', '20 s')"
+FINISH = "select parley.turn_finish(%s, %s, null, 'complete', 'Whole', null, 'stop', null, null, 2, 1, false)"
+
+
+def new_turns(postgres, user, count, lease=20):
+    """(session, turn) of turns that run, each in a session of its own."""
+    connection = postgres.connect()
+    try:
+        sessions = [create_session(connection, user) for _ in range(count)]
+        return [(session, begin_turn(connection, user, session, lease=lease)) for session in sessions]
+    finally:
+        connection.close()
+
+
+def lose(postgres, user, turn):
+    """The turn has saved a text, and then its lease is over."""
+    with_claim(postgres, "user_id", user, CHECKPOINT, user, turn)
+    with_claim(postgres, "user_id", user, "update parley.turns set lease_until = now() - interval '1 second' where user_id = %s", user)
+
+
+def test_of_turns_begun_at_once_in_a_session_one_runs(postgres, person):
+    session = new_session(postgres, person)
+    answers, errors = together(postgres, lambda connection, _: begin_turn(connection, person, session))
+    assert len(answers) == 1
+    assert {(error.pgcode, error.diag.message_primary) for error in errors} == {("PA409", "turn_in_progress")}
+    check_tree(postgres, person, session, 2)
+
+
+def test_of_turns_begun_at_once_after_a_lost_one_one_runs(postgres, person):
+    ((session, lost),) = new_turns(postgres, person, 1)
+    lose(postgres, person, lost)
+    answers, errors = together(postgres, lambda connection, _: begin_turn(connection, person, session))
+    assert len(answers) == 1
+    assert {(error.pgcode, error.diag.message_primary) for error in errors} == {("PA409", "turn_in_progress")}
+    assert with_claim(postgres, "user_id", person, "select status from parley.turns where turn_id = %s", lost) == [("interrupted",)]
+    check_tree(postgres, person, session, 4)
+
+
+def test_the_quota_of_running_turns_holds(postgres, person):
+    sessions = [new_session(postgres, person) for _ in range(THREADS)]
+    answers, errors = together(postgres, lambda connection, number: begin_turn(connection, person, sessions[number], running=3))
+    assert len(answers) == 3
+    assert {(error.pgcode, error.diag.message_primary) for error in errors} == {("PA429", "turns_running")}
+
+
+def ends(postgres, user, turn):
+    """What the one turn of a person left: its status, its answer's text and status, how many events end it, tokens counted."""
+    (row,) = with_claim(postgres, "user_id", user, """
+        select t.status, m.content, m.status, (select count(*) from parley.turn_events e
+                where e.user_id = t.user_id and e.turn_id = t.turn_id and e.type in ('done', 'error')),
+            t.prompt_tokens + t.completion_tokens = u.total_tokens and u.total_tokens = s.prompt_tokens + s.completion_tokens
+            and u.total_tokens = r.used
+        from parley.turns t join parley.chat_messages m using (user_id, session_id, message_id)
+        join parley.chat_sessions s using (user_id, session_id)
+        join parley.user_usage u using (user_id) join parley.user_rates r using (user_id)
+        where t.user_id = %s and t.turn_id = %s and r.kind = 'tokens'""", user, turn)
+    return row
+
+
+def test_a_lost_turn_is_ended_once(postgres, person):
+    ((session, turn),) = new_turns(postgres, person, 1)
+    lose(postgres, person, turn)
+    _, errors = together(postgres, lambda connection, _: transaction(
+        connection, "user_id", person, "select parley.turn_settle(%s, %s)", person, session))
+    assert not errors
+    assert ends(postgres, person, turn) == ("interrupted", "Half", "interrupted", 1, True)
+
+
+def test_a_late_end_a_reader_and_a_new_turn_do_not_wait_for_one_another(postgres, person):
+    """A deadlock would be mended by running again; locks in one order need no mending."""
+    for _ in range(10):
+        user = str(uuid.uuid4())
+        with_claim(postgres, "user_id", user, "select parley.user_create(%s, %s, 'h', null, null)", user, f"{user}@example.org")
+        ((session, turn),) = new_turns(postgres, user, 1)
+        lose(postgres, user, turn)
+
+        def work(connection, number):
+            if number == 0:
+                return transaction(connection, "user_id", user, FINISH, user, turn)[0][0]
+            if number == 1:
+                return begin_turn(connection, user, session)
+            return transaction(connection, "user_id", user, "select parley.turn_settle(%s, %s)", user, session) and None
+
+        answers, errors = together(postgres, work, 4)
+        assert not errors
+        status, content, message_status, last_words, counted = ends(postgres, user, turn)
+        assert (status, message_status, counted) == (status, status, True)
+        if "saved" in answers:
+            assert (status, content, last_words) == ("complete", "Whole", 0)
+        else:
+            assert "gone" in answers and (status, content, last_words) == ("interrupted", "Half", 1)
+        check_tree(postgres, user, session, 4)
+
+
+@pytest.mark.parametrize("order, relays, people", [("sorted", 4, 30), ("opposite", 2, 10)])
+def test_batches_of_relays_over_the_same_people(postgres, order, relays, people):
+    """Each relay ends a turn of each person in one transaction. In the order of the persons they only wait; in another the
+    database may pick one to be run again, which then does all of its work."""
+    users = sorted(str(uuid.uuid4()) for _ in range(people))
+    turns = [{} for _ in range(relays)]
+    for user in users:
+        with_claim(postgres, "user_id", user, "select parley.user_create(%s, %s, 'h', null, null)", user, f"{user}@example.org")
+        for mine, (_, turn) in zip(turns, new_turns(postgres, user, relays)):
+            mine[user] = turn
+
+    def batch(connection, number, sql):
+        mine = users if order == "sorted" or number % 2 else users[::-1]
+        with connection, connection.cursor() as cursor:
+            for user in mine:
+                cursor.execute("set local parley.user_id = %s", [user])
+                cursor.execute(sql, [user, turns[number][user]])
+                assert cursor.fetchone()[0] in ("go", "saved")
+
+    def work(connection, number):
+        again = 0
+        for sql in (CHECKPOINT, FINISH):
+            while True:
+                try:
+                    batch(connection, number, sql)
+                    break
+                except (psycopg2.errors.DeadlockDetected, psycopg2.errors.LockNotAvailable):
+                    again += 1
+        return again
+
+    answers, errors = together(postgres, work, relays)
+    assert not errors
+    assert order == "opposite" or answers == [0] * relays
+    for user in users:
+        assert with_claim(postgres, "user_id", user, """
+            select u.total_tokens, r.used, (select count(*) from parley.turns where status = 'complete') from parley.user_usage u
+            join parley.user_rates r using (user_id) where r.kind = 'tokens'""") == [(3 * relays, 3 * relays, relays)]
+
+
+def test_leaving_while_turns_run_leaves_nothing(postgres, person):
+    """Relays are told, or run again what the database picked; what must not be is a row that stays."""
+    turns = new_turns(postgres, person, THREADS)
+
+    def work(connection, number):
+        if number == 0:
+            return transaction(connection, "user_id", person, "select parley.user_delete(%s)", person) and "left"
+        transaction(connection, "user_id", person, CHECKPOINT, person, turns[number][1])
+        return transaction(connection, "user_id", person, FINISH, person, turns[number][1])[0][0]
+
+    answers, errors = together(postgres, work)
+    assert set(answers) <= {"left", "saved", "gone"}
+    assert {error.pgcode for error in errors} <= {"23503", "40P01", "55P03"}
+    with_claim(postgres, "user_id", person, "select parley.user_delete(%s)", person)
+    for table in ("chat_sessions", "chat_messages", "turns", "turn_events", "user_usage", "user_rates"):
+        assert with_claim(postgres, "user_id", person, f"select count(*) from parley.{table}") == [(0,)]

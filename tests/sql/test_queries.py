@@ -20,8 +20,8 @@ def named_queries():
 
 
 QUERIES = named_queries()
-MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at".split()
-SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at").split()
+MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at status tokens".split()
+SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at prompt_tokens completion_tokens").split()
 COLUMNS = {name: columns for columns, names in (
     (MESSAGE, "message_last message_before message_after message_offset message_all message_append"),
     (SESSION, "session_list session_list_filtered session_get session_create session_update session_restore session_activate"),
@@ -29,6 +29,7 @@ COLUMNS = {name: columns for columns, names in (
     ("user_id display_name avatar_url created_at updated_at".split(), "user_create user_get"),
 ) for name in names.split()}
 USER, SESSION_ID = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000065"
+TURN = "00000000-0000-7000-8000-%012x" % (101 * 10000 + 10000)
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -51,8 +52,9 @@ def test_columns(postgres, name):
 
 
 @pytest.fixture(scope="module")
-def filled(postgres):
-    """100 people with 30 sessions of 10 messages; one of them with 3,000 sessions more, and with 5,000 messages in the first."""
+def much(postgres):
+    """100 people with 30 sessions of 10 messages in 5 turns; one of them with 3,000 sessions more, 20 turns that run, and 10,000
+    messages in the first session: of a turn a minute, the newest with 2,000 events."""
     postgres.create_database("filled", template="tap")
     postgres.psql("-c", """
         set session_replication_role = replica;
@@ -64,22 +66,42 @@ def filled(postgres):
         insert into parley.chat_sessions (user_id, session_id, last_message_at, last_seq, message_count, active_leaf)
             select id(u), id(u * 100 + s), now() - s * interval '1 hour', n, n, id((u * 100 + s) * 10000 + n)
             from generate_series(1, 100) u, generate_series(1, 30) s,
-                lateral (select case when u = 1 and s = 1 then 5000 else 10 end) x (n);
+                lateral (select case when u = 1 and s = 1 then 10000 else 10 end) x (n);
         insert into parley.chat_sessions (user_id, session_id, last_message_at)
             select id(1), id(1000000 + s), now() - s * interval '1 day' from generate_series(1, 3000) s;
         insert into parley.chat_messages (user_id, session_id, seq, message_id, parent_id, role, content)
             select s.user_id, s.session_id, n, id(k * 10000 + n), case when n > 1 then id(k * 10000 + n - 1) end, 'user', 'Hello'
             from parley.chat_sessions s, lateral (select ('x' || right(s.session_id::text, 12))::bit(48)::bigint) x (k),
                 lateral generate_series(1, s.last_seq) n;
-        """, "-c", "analyze", database="filled")
+        insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, status, started_at, ended_at, last_event_id)
+            select m.user_id, m.message_id, m.session_id, m.message_id, m.message_id, 'complete', t, t, 5
+            from parley.chat_messages m join parley.chat_sessions s using (user_id, session_id),
+                lateral (select now() - (s.last_seq - m.seq) * interval '30 s') x (t)
+            where m.seq % 2 = 0;
+        insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, status, started_at, ended_at)
+            select id(1), id(n), id(1000000 + n % 3000), id(n), id(n), 'complete', now() - n * interval '1 hour', now() from generate_series(1, 5000) n;
+        insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, lease_until)
+            select id(1), id(100000000 + n), id(1000000 + n), id(n), id(n), now() + interval '1 day' from generate_series(1, 20) n;
+        insert into parley.turn_events (user_id, turn_id, event_id, type, data, purge_at)
+            select user_id, turn_id, n, 'token', '{"type": "token", "content": "x"}', ended_at + interval '1 day'
+            from parley.turns, generate_series(1, case turn_id when id(1020000) then 2000 else 5 end) n;
+        """, "-c", "vacuum analyze", database="filled")
     connection = postgres.connect(database="filled")
     with connection.cursor() as cursor:
         cursor.execute("set plan_cache_mode = force_generic_plan")
-        cursor.execute("begin")
-        cursor.execute(f"set local parley.user_id = '{USER}'")
+    connection.commit()
     yield connection
     connection.close()
     postgres.drop_database("filled")
+
+
+@pytest.fixture
+def filled(much):
+    """A transaction under the claim of that one person."""
+    with much.cursor() as cursor:
+        cursor.execute(f"set local parley.user_id = '{USER}'")
+    yield much
+    much.rollback()
 
 
 def explain(connection, sql):
@@ -104,7 +126,6 @@ def nodes(plan):
     ("message_all", [USER, SESSION_ID, 50, 2000], "chat_messages_pkey"),
     ("session_get", [USER, SESSION_ID], "chat_sessions_pkey"),
     ("session_list", [USER, 20, "infinity", LAST], "chat_sessions_newest_idx"),
-    ("session_list_filtered", [USER, 20, "infinity", LAST, None, None, True], "chat_sessions_newest_idx"),
 ])
 def test_a_page_is_one_range_of_an_index(filled, name, parameters, index):
     values = ", ".join("null" if value is None else f"'{value}'" for value in parameters)
@@ -116,6 +137,13 @@ def test_a_page_is_one_range_of_an_index(filled, name, parameters, index):
     assert not [node for node in found if "Sort" in node["Node Type"] or node["Node Type"] == "Seq Scan"]
     assert plan["Actual Rows"] == (1 if name in ("message_session", "session_get") else int(parameters[1 if "list" in name else 2]))
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 40, "it reads more than the page"
+
+
+def test_a_filtered_list_costs_no_more_than_the_persons_own_sessions(filled):
+    """Which way the planner goes depends on its figures; either way it touches nobody else's rows, of which there are many more."""
+    plan = run_plan(filled, "session_list_filtered", USER, 20, "infinity", LAST, None, None, True)
+    assert plan["Actual Rows"] == 20 and buffers(plan) < 600
+    assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
 
 
 @pytest.mark.parametrize("what, sql", [
@@ -132,7 +160,76 @@ def test_one_message_is_one_look_up(filled, what, sql):
 
 
 def test_the_end_of_the_path_moves_at_the_cost_of_the_move(filled):
-    near_end = "00000000-0000-7000-8000-%012x" % (101 * 10000 + 4998)
+    near_end = "00000000-0000-7000-8000-%012x" % (101 * 10000 + 9998)
     plan = explain(filled, f"select parley.message_show_path('{USER}', '{SESSION_ID}', '{near_end}')")
-    filled.rollback()
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 600, "it reads the session"
+
+
+def run_plan(filled, name, *parameters):
+    values = ", ".join("null" if value is None else f"'{value}'" for value in parameters)
+    with filled.cursor() as cursor:
+        cursor.execute(f"prepare turns_{name} as {QUERIES[name]}")
+    plan = explain(filled, f"execute turns_{name}({values})")
+    with filled.cursor() as cursor:
+        cursor.execute(f"deallocate turns_{name}")
+    return plan
+
+
+def buffers(plan):
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+@pytest.mark.parametrize("name, parameters, indexes, rows, limit", [
+    ("turn_latest", [USER, SESSION_ID], {"turns_session_idx"}, 1, 8),
+    ("turn_get", [USER, TURN], {"turns_pkey", "chat_sessions_pkey"}, 1, 12),
+    ("turn_events", [USER, TURN, 1000, 500], {"turn_events_pkey"}, 500, 40),
+    ("turn_events", [USER, TURN, 2000, 500], {"turn_events_pkey"}, 0, 8),
+    ("turn_history", [USER, SESSION_ID, 128000], {"chat_messages_path_idx"}, 500, 40),
+    ("turn_of_text", [USER, None, "Hello"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 1, 80),
+    ("turn_of_text", [USER, None, "Never said"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 0, 2000),
+    ("turn_of_text", [USER, SESSION_ID, "Never said"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 0, 2000),
+])
+def test_turns_are_found_by_an_index(filled, name, parameters, indexes, rows, limit):
+    """The user has some 10,000 turns, 225 of them of the last hour: at most eight blocks for each of these."""
+    plan = run_plan(filled, name, *parameters)
+    found = list(nodes(plan))
+    assert {node["Index Name"] for node in found if "Index Name" in node} == indexes
+    assert not [node for node in found if node["Node Type"] == "Seq Scan"]
+    assert plan["Actual Rows"] == rows
+    assert buffers(plan) < limit
+
+
+def test_a_turn_costs_the_same_however_long_the_session(filled):
+    """From its beginning to its end, with 10 checkpoints, in the session of 10,000 messages."""
+    turn = "00000000-0000-7000-8000-00000000abcd"
+    begin = f"""select parley.turn_begin('{USER}', '{SESSION_ID}', false, null, null, null, 'Hi', null, '{turn}', gen_random_uuid(),
+        gen_random_uuid(), '20 s', 0, 0, 100, 100, 100)"""
+    end = [f"select parley.turn_settle('{USER}', '{SESSION_ID}')", f"select parley.turn_stop('{USER}', '{SESSION_ID}')",
+           f"select parley.turn_text('{USER}', '{turn}')",
+           f"select parley.turn_finish('{USER}', '{turn}', null, 'complete', 'Ho', null, null, null, null, 1, 1, false)"]
+    with filled.cursor() as cursor:
+        for sql in (begin, *end):  # so that the catalogs are read and the plans made
+            cursor.execute("savepoint warm")
+            cursor.execute(sql)
+            cursor.execute("rollback to savepoint warm")
+    blocks = buffers(explain(filled, begin))
+    for n in range(10):
+        event = json.dumps([{"id": n + 1, "type": "token", "data": {"content": "x"}}])
+        blocks += buffers(explain(filled, f"select parley.turn_checkpoint('{USER}', '{turn}', '{event}', '20 s')"))
+    blocks += sum(buffers(explain(filled, sql)) for sql in end)
+    assert blocks < 1500
+
+
+def test_running_turns_are_counted_from_an_index_of_them(filled):
+    plan = explain(filled, f"""select count(*) from parley.turns t
+        where t.user_id = '{USER}' and t.status = 'streaming' and t.lease_until > clock_timestamp()""")
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {"turns_running_key"}
+    assert buffers(plan) < 30
+
+
+def test_what_may_be_purged_is_found_by_an_index(filled):
+    with filled.cursor() as cursor:
+        cursor.execute("set local parley.purge = 'due'")
+    plan = run_plan(filled, "purge_turn_events", 500)
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {"turn_events_purge_idx", "turn_events_pkey"}
+    assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]

@@ -10,12 +10,15 @@
     X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
+    X(handover)                                                                                                        \
     X(hash)                                                                                                            \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
     X(jwt)                                                                                                             \
     X(log)                                                                                                             \
+    X(loop)                                                                                                            \
     X(metrics)                                                                                                         \
+    X(model_stream)                                                                                                    \
     X(options)                                                                                                         \
     X(password)                                                                                                        \
     X(pattern)                                                                                                         \
@@ -25,6 +28,7 @@
     X(serve)                                                                                                           \
     X(sqlstate)                                                                                                        \
     X(status)                                                                                                          \
+    X(turn_log)                                                                                                        \
     X(utf8)                                                                                                            \
     X(uuid)
 

@@ -1,0 +1,380 @@
+-- Turns: begun with the user's message on disk, saved while they run, ended once.
+
+-- Ends what nobody runs any more: a streaming turn of the session whose lease is over reads as interrupted, with all text that was saved. Rows
+-- are locked in one order everywhere: the session, its turn, the person's totals.
+create or replace function parley.turn_settle(p_user_id uuid, p_session_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_turn record;
+begin
+    if not exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
+            and t.lease_until < clock_timestamp()) then
+        return;
+    end if;
+    perform from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id for no key update;
+    for v_turn in
+        select t.turn_id, t.last_event_id from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
+            and t.lease_until < clock_timestamp()
+        for update
+    loop
+        -- Its id lies beyond every id that the lost process may have given out unsaved: who watched it then still gets the end.
+        perform parley.turn_store_events(p_user_id, v_turn.turn_id, jsonb_build_array(jsonb_build_object(
+            'id', v_turn.last_event_id + 16777216, 'type', 'error', 'data', jsonb_build_object(
+                'type', 'error', 'code', 'interrupted', 'message', 'The answer was interrupted.',
+                'turn_id', v_turn.turn_id))), v_turn.last_event_id, null);
+        perform parley.turn_end(p_user_id, v_turn.turn_id, 'interrupted', parley.turn_text(p_user_id, v_turn.turn_id),
+            null, null, 'interrupted', null, null, null, true);
+    end loop;
+end
+$$;
+comment on function parley.turn_settle(uuid, uuid) is 'Ends turns whose process is gone as interrupted.';
+
+-- The text of an answer as far as it was saved.
+create or replace function parley.turn_text(p_user_id uuid, p_turn_id uuid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (select coalesce(string_agg(e.data ->> 'content', '' order by e.event_id), '') from parley.turn_events e
+        where e.user_id = p_user_id and e.turn_id = p_turn_id and e.type = 'token');
+end
+$$;
+comment on function parley.turn_text(uuid, uuid) is 'The text of an answer as far as it was saved.';
+
+-- Begins a turn: everything that must not be lost is stored here, before a model is asked. p_new makes the session; p_text NULL asks for another answer to
+-- the user's message p_parent_id, else p_text is the user's message, stored after p_parent_id as message_append says. Answers what the relay
+-- and the first event need.
+create or replace function parley.turn_begin(
+    p_user_id uuid, p_session_id uuid, p_new boolean, p_project_id uuid, p_helper text, p_model text, p_text text,
+    p_parent_id uuid, p_turn_id uuid, p_user_message_id uuid, p_message_id uuid, p_lease interval,
+    p_sessions_per_minute integer, p_sessions integer, p_turns_per_minute integer, p_turns_running integer,
+    p_tokens_per_day integer)
+    returns table (title text, user_message_id uuid, model text, system_prompt text)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_helper parley.helpers;
+    v_session parley.chat_sessions;
+    v_user_message uuid := p_user_message_id;
+begin
+    if p_new then
+        perform parley.session_create(p_user_id, p_session_id, null, p_project_id, p_helper, p_sessions_per_minute,
+            p_sessions);
+    end if;
+    select * into v_session from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
+        for no key update;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
+    end if;
+    perform parley.turn_settle(p_user_id, p_session_id);
+    if exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming') then
+        raise exception using
+            errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
+    end if;
+
+    perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
+
+    if p_text is null then
+        v_user_message := parley.turn_question(p_user_id, p_session_id, p_parent_id);
+    else
+        perform parley.message_append(p_user_id, p_session_id, v_user_message, 'user', p_text, null, null, p_turn_id,
+            p_parent_id);
+    end if;
+    perform parley.message_append(p_user_id, p_session_id, p_message_id, 'assistant', '', null, null, p_turn_id,
+        v_user_message);
+    update parley.chat_messages m set status = 'streaming'
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_message_id;
+
+    select * into v_helper from parley.helpers h where h.name = v_session.helper;
+    insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, model, lease_until)
+        values (p_user_id, p_turn_id, p_session_id, v_user_message, p_message_id, coalesce(p_model, v_helper.model),
+            clock_timestamp() + p_lease);
+    return query select s.title, v_user_message, coalesce(p_model, v_helper.model), v_helper.system_prompt
+        from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id;
+end
+$$;
+comment on function parley.turn_begin(uuid, uuid, boolean, uuid, text, text, text, uuid, uuid, uuid, uuid, interval, integer,
+    integer, integer, integer, integer) is 'Begins a turn with the user''s message and an empty answer.';
+
+-- One turn more for p_user_id, or a refusal (PA429) beyond one of the limits; 0: no limit.
+create or replace function parley.turn_take_quotas(
+    p_user_id uuid, p_per_minute integer, p_running integer, p_tokens_per_day integer)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_today timestamptz := date_trunc('day', now(), 'UTC');
+begin
+    if p_running > 0 then
+        -- One at a time, so that two do not take the last place.
+        perform from parley.user_usage u where u.user_id = p_user_id for no key update;
+        if p_running <= (select count(*) from parley.turns t
+            where t.user_id = p_user_id and t.status = 'streaming' and t.lease_until > clock_timestamp()) then
+            raise exception using
+                errcode = 'PA429', message = 'turns_running', detail = '5', hint = 'Too many answers are being written.';
+        end if;
+    end if;
+    if p_tokens_per_day > 0 and exists (select from parley.user_rates r
+        where r.user_id = p_user_id and r.kind = 'tokens' and r.window_start = v_today
+            and r.used >= p_tokens_per_day) then
+        raise exception using
+            errcode = 'PA429', message = 'tokens_per_day',
+            detail = ceil(extract(epoch from v_today + interval '1 day' - now()))::text,
+            hint = 'No tokens are left for today.';
+    end if;
+    perform parley.rate_take(p_user_id, 'turns', 1, p_per_minute);
+end
+$$;
+comment on function parley.turn_take_quotas(uuid, integer, integer, integer) is 'Counts a turn against the person''s quotas.';
+
+-- The user's message that p_message_id is, or answers.
+create or replace function parley.turn_question(p_user_id uuid, p_session_id uuid, p_message_id uuid)
+    returns uuid
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_message record;
+begin
+    select m.message_id, m.role, m.parent_id into v_message from parley.chat_messages m
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_message_id;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'message_not_found', hint = 'No such message in this session.';
+    end if;
+    if v_message.role = 'user' then
+        return v_message.message_id;
+    end if;
+    select m.message_id, m.role, m.parent_id into v_message from parley.chat_messages m
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = v_message.parent_id;
+    if not found or v_message.role <> 'user' then
+        raise exception using
+            errcode = 'PA409', message = 'not_an_answer', hint = 'This message answers no message of the user.';
+    end if;
+    return v_message.message_id;
+end
+$$;
+comment on function parley.turn_question(uuid, uuid, uuid) is 'The user''s message that a message is, or answers.';
+
+-- A UUIDv7 (RFC 9562): milliseconds, then random bits.
+create or replace function parley.uuid_v7()
+    returns uuid
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_time text := lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0');
+begin
+    return (substr(v_time, 1, 8) || '-' || substr(v_time, 9) || '-7' || substr(gen_random_uuid()::text, 16))::uuid;
+end
+$$;
+comment on function parley.uuid_v7() is 'A new UUID that sorts by time.';
+
+-- A session made with a helper starts with its greeting.
+create or replace function parley.session_greet(p_user_id uuid, p_session_id uuid, p_helper text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_greeting text;
+begin
+    select h.greeting into v_greeting from parley.helpers h where h.name = p_helper;
+    if v_greeting is not null then
+        perform parley.message_append(p_user_id, p_session_id, parley.uuid_v7(), 'assistant', v_greeting, null, null, null,
+            null);
+    end if;
+end
+$$;
+comment on function parley.session_greet(uuid, uuid, text) is 'Starts a session with its helper''s greeting.';
+
+-- Stores events: an array of {id, type, data}, where data is the event as viewers get it. What is not behind p_last, the last id so far, was stored
+-- before. p_lease NULL: the lease stays. The turn's row is locked by the caller.
+create or replace function parley.turn_store_events(
+    p_user_id uuid, p_turn_id uuid, p_events jsonb, p_last integer, p_lease interval)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    with stored as (
+        insert into parley.turn_events (user_id, turn_id, event_id, type, data)
+            select p_user_id, p_turn_id, e.id, e.type, e.data
+            from jsonb_to_recordset(p_events) as e (id integer, type text, data jsonb)
+            where e.id > p_last
+            on conflict (user_id, turn_id, event_id) do nothing
+            returning event_id
+    )
+    update parley.turns t set last_event_id = coalesce((select max(s.event_id) from stored s), p_last),
+            lease_until = coalesce(clock_timestamp() + p_lease, t.lease_until)
+        where t.user_id = p_user_id and t.turn_id = p_turn_id;
+end
+$$;
+comment on function parley.turn_store_events(uuid, uuid, jsonb, integer, interval) is 'Stores events of a turn once.';
+
+-- Saves what is new of a running turn and renews its lease. Answers go; stop when somebody asked for that; gone when the turn is not running any more
+-- (ended elsewhere, or removed).
+create or replace function parley.turn_checkpoint(p_user_id uuid, p_turn_id uuid, p_events jsonb, p_lease interval)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_turn record;
+begin
+    select t.last_event_id, t.stop_requested_at into v_turn from parley.turns t
+        where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status = 'streaming'
+        for no key update;
+    if not found then
+        return 'gone';
+    end if;
+    perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, p_lease);
+    return case when v_turn.stop_requested_at is null then 'go' else 'stop' end;
+end
+$$;
+comment on function parley.turn_checkpoint(uuid, uuid, jsonb, interval) is 'Saves what is new of a turn and renews its lease.';
+
+-- Ends a running turn with its last events, once: answers saved, also when it was ended in just this way before; gone otherwise.
+create or replace function parley.turn_finish(
+    p_user_id uuid, p_turn_id uuid, p_events jsonb, p_status text, p_content text, p_tool_calls jsonb,
+    p_finish_reason text, p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer,
+    p_estimated boolean)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_turn record;
+begin
+    perform from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = (select t.session_id from parley.turns t
+            where t.user_id = p_user_id and t.turn_id = p_turn_id)
+        for no key update;
+    select t.status, t.last_event_id into v_turn from parley.turns t
+        where t.user_id = p_user_id and t.turn_id = p_turn_id for update;
+    if not found or v_turn.status <> 'streaming' then
+        return case when v_turn.status = p_status then 'saved' else 'gone' end;
+    end if;
+    if p_events is not null then
+        perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, null);
+    end if;
+    perform parley.turn_end(p_user_id, p_turn_id, p_status, p_content, p_tool_calls, p_finish_reason, p_error_code, p_model,
+        p_prompt_tokens, p_completion_tokens, p_estimated);
+    return 'saved';
+end
+$$;
+comment on function parley.turn_finish(uuid, uuid, jsonb, text, text, jsonb, text, text, text, integer, integer, boolean)
+    is 'Ends a turn: text, tokens, preview and usage in one.';
+
+-- Writes the end of a turn everywhere it shows; its session's row is locked by the caller. Token counts that are NULL are estimated at four
+-- bytes a token. An answer without text leaves the preview as it is.
+create or replace function parley.turn_end(
+    p_user_id uuid, p_turn_id uuid, p_status text, p_content text, p_tool_calls jsonb, p_finish_reason text,
+    p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer, p_estimated boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_turn parley.turns;
+    v_prompt integer;
+    v_completion integer := coalesce(p_completion_tokens, (octet_length(p_content) + 3) / 4);
+begin
+    select * into v_turn from parley.turns t where t.user_id = p_user_id and t.turn_id = p_turn_id;
+    v_prompt := coalesce(p_prompt_tokens, (select (octet_length(m.content) + 3) / 4 from parley.chat_messages m
+        where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.user_message_id), 0);
+    update parley.turns t set status = p_status, finish_reason = p_finish_reason, error_code = p_error_code,
+            model = coalesce(p_model, t.model), prompt_tokens = v_prompt, completion_tokens = v_completion,
+            tokens_estimated = p_estimated, ended_at = clock_timestamp(), lease_until = null
+        where t.user_id = p_user_id and t.turn_id = p_turn_id;
+    update parley.turn_events e set purge_at = clock_timestamp() + interval '1 day'
+        where e.user_id = p_user_id and e.turn_id = p_turn_id;
+    update parley.chat_messages m set content = p_content, tool_calls = p_tool_calls, status = p_status,
+            tokens = v_completion
+        where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
+    update parley.chat_sessions s set
+            preview = case when s.active_leaf = v_turn.message_id and p_content <> '' then left(p_content, 60)
+                else s.preview end,
+            last_message_at = greatest(s.last_message_at, now()),
+            updated_at = now(),
+            prompt_tokens = s.prompt_tokens + v_prompt,
+            completion_tokens = s.completion_tokens + v_completion
+        where s.user_id = p_user_id and s.session_id = v_turn.session_id;
+    update parley.user_usage u set
+            prompt_tokens = u.prompt_tokens + v_prompt,
+            completion_tokens = u.completion_tokens + v_completion,
+            total_tokens = u.total_tokens + v_prompt + v_completion,
+            updated_at = now()
+        where u.user_id = p_user_id;
+    insert into parley.user_rates as r (user_id, kind, window_start, used)
+        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), v_prompt + v_completion)
+        on conflict (user_id, kind) do update
+            set used = case when r.window_start < excluded.window_start then 0 else r.used end + excluded.used,
+                window_start = greatest(r.window_start, excluded.window_start);
+end
+$$;
+comment on function parley.turn_end(uuid, uuid, text, text, jsonb, text, text, text, integer, integer, boolean)
+    is 'Writes the end of a turn everywhere it shows.';
+
+-- Asks the running turn of a session to stop. Answers the turn; no row when none runs.
+create or replace function parley.turn_stop(p_user_id uuid, p_session_id uuid)
+    returns table (turn_id uuid)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null) then
+        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
+    end if;
+    perform parley.turn_settle(p_user_id, p_session_id);
+    return query update parley.turns t set stop_requested_at = coalesce(t.stop_requested_at, clock_timestamp())
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming'
+        returning t.turn_id;
+end
+$$;
+comment on function parley.turn_stop(uuid, uuid) is 'Asks the running turn of a session to stop.';
+
+-- Messages do not change, but for the flags of the tree. An answer is stored empty and marked as streaming before its turn is there; when the
+-- turn ends it gets its text, once.
+create or replace function parley.message_keep()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role, new.metadata,
+        new.turn_id, new.created_at) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id,
+        old.sibling_index, old.role, old.metadata, old.turn_id, old.created_at);
+    v_text boolean := (new.content, new.tool_calls, new.tokens) is not distinct from
+        (old.content, old.tool_calls, old.tokens);
+begin
+    if v_place and (v_text and new.status = old.status or old.status = 'streaming' and new.status <> 'streaming') then
+        return new;
+    end if;
+    if v_place and v_text and new.status = 'streaming' and old.status = 'complete' and old.role = 'assistant'
+        and old.content = '' and old.tool_calls is null and old.tokens is null and old.turn_id is not null
+        and not exists (select from parley.turns t where t.user_id = old.user_id and t.turn_id = old.turn_id) then
+        return new;
+    end if;
+    raise exception using errcode = 'PA409', message = 'message_immutable', hint = 'Messages do not change.';
+end
+$$;
+comment on function parley.message_keep() is 'Keeps messages as they were written.';
+
+create or replace trigger keep_chat_message
+    before update of session_id, seq, message_id, parent_id, sibling_index, role, content, tool_calls, metadata, turn_id,
+        created_at, status, tokens on parley.chat_messages
+    for each row execute function parley.message_keep();

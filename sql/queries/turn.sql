@@ -1,0 +1,98 @@
+-- Turns.
+
+-- name: turn_begin
+-- $2 session, $3 whether it is new, $4 project, $5 helper, $6 model, $7 text (NULL: another answer), $8 parent, $9 turn, $10 user's message, $11 answer, $12
+-- seconds of the lease, $13 to $17 quotas: sessions a minute, sessions, turns a minute, turns running, tokens a day.
+select title, user_message_id, model, system_prompt
+from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::text, $7::text, $8::uuid, $9::uuid,
+    $10::uuid, $11::uuid, make_interval(secs => $12::integer), $13::integer, $14::integer, $15::integer, $16::integer,
+    $17::integer);
+
+-- name: turn_history
+-- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
+-- the newest message in any case.
+select h.role, h.content, h.tool_calls, h.tool_call_id
+from (
+    select m.role, m.content, m.tool_calls, m.metadata ->> 'tool_call_id' as tool_call_id, m.seq, row_number() over newest as nth,
+        sum(octet_length(m.content) + coalesce(octet_length(m.tool_calls::text), 0) + 16) over newest as bytes
+    from parley.chat_messages m
+    where m.user_id = $1::uuid and m.session_id = $2::uuid and m.on_path and m.status <> 'streaming'
+        and (m.content <> '' or m.tool_calls is not null)
+    window newest as (order by m.seq desc rows unbounded preceding)
+    order by m.seq desc
+    limit 500
+) h
+where h.bytes <= $3::integer or h.nth = 1
+order by h.seq;
+
+-- name: turn_settle
+select parley.turn_settle($1::uuid, $2::uuid);
+
+-- name: turn_latest
+-- The newest turn of a session. A day after its end its events may be purged: then the id of the last one is 0.
+select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
+    t.message_id, t.user_message_id
+from parley.turns t
+where t.user_id = $1::uuid and t.session_id = $2::uuid
+order by t.turn_id desc
+limit 1;
+
+-- name: turn_get
+-- A turn of a session that is not hidden.
+select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
+    t.message_id, t.user_message_id, t.session_id
+from parley.turns t
+join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
+where t.user_id = $1::uuid and t.turn_id = $2::uuid and s.user_id = $1::uuid and s.deleted_at is null;
+
+-- name: turn_events
+-- Events past id $3, at most $4.
+select e.event_id, e.type, e.data
+from parley.turn_events e
+where e.user_id = $1::uuid and e.turn_id = $2::uuid and e.event_id > $3::integer
+order by e.event_id
+limit $4::integer;
+
+-- name: turn_text
+select parley.turn_text($1::uuid, $2::uuid);
+
+-- name: turn_stop
+select turn_id from parley.turn_stop($1::uuid, $2::uuid);
+
+-- name: turn_of_key
+-- The turn that a request with this key began.
+select k.turn_id from parley.idempotency_keys k
+where k.user_id = $1::uuid and k.key = $2::text and k.turn_id is not null and k.expires_at > now();
+
+-- name: turn_of_text
+-- The newest turn of the last hour that answers just this text; $2 its session, NULL: any. Newest first, one look-up each: as a join the planner
+-- reads all messages of the user.
+select t.turn_id
+from (
+    select r.turn_id, r.session_id, r.user_message_id, r.started_at from parley.turns r
+    where r.user_id = $1::uuid and r.started_at > now() - interval '1 hour'
+        and (case when $2::uuid is null or r.session_id = $2::uuid then 1 end) is not null
+    order by r.started_at desc
+    limit 1000
+) t
+where (select m.content from parley.chat_messages m
+        where m.user_id = $1::uuid and m.session_id = t.session_id and m.message_id = t.user_message_id) = $3::text
+    and (select s.deleted_at is null from parley.chat_sessions s
+        where s.user_id = $1::uuid and s.session_id = t.session_id)
+order by t.started_at desc
+limit 1;
+
+-- name: turn_note_key
+-- A request's key began this turn.
+update parley.idempotency_keys set turn_id = $3::uuid, status = 200
+where user_id = $1::uuid and key = $2::text;
+
+-- name: turn_checkpoint
+-- $3 events, $4 seconds of the lease. Answers go, stop or gone.
+select parley.turn_checkpoint($1::uuid, $2::uuid, $3::jsonb, make_interval(secs => $4::integer));
+
+-- name: turn_finish
+-- $3 events, $4 status, $5 content, $6 tool calls, $7 finish reason, $8 error code, $9 model, $10 prompt tokens, $11 completion tokens, $12 estimated.
+-- Answers saved or gone.
+select parley.turn_finish($1::uuid, $2::uuid, $3::jsonb, $4::text, $5::text, $6::jsonb, $7::text, $8::text, $9::text,
+    $10::integer, $11::integer, $12::boolean);

@@ -1,0 +1,41 @@
+/*
+ * What a worker gives a relay: a turn to run, a connection that wants to watch one, or word that somebody asked to
+ * stop. Plain data; how it travels is relay/handover.h's.
+ */
+#ifndef PARLEY_CORE_HANDOVER_H
+#define PARLEY_CORE_HANDOVER_H
+
+#include <stdbool.h>
+
+#include "base/uuid.h"
+
+enum handover_kind {
+    HANDOVER_NONE,
+    HANDOVER_TURN,  /* begin a turn (it is stored) and let this connection watch it */
+    HANDOVER_WATCH, /* let this connection watch a turn, running or ended */
+    HANDOVER_STOP,  /* somebody asked this turn to stop (it is stored): look now. No connection */
+};
+
+/* How a viewer wants to be told. */
+enum viewer_form {
+    VIEWER_EVENTS, /* server-sent events with ids */
+    VIEWER_JSON,   /* one JSON answer when the turn has ended */
+};
+
+struct handover {
+    enum handover_kind kind;
+    unsigned request_id; /* FastCGI's, for the answer's records */
+    enum viewer_form form;
+    const char *headers; /* "Name: value\r\n" lines of the answer, without its Content-Type and Status */
+    long after;          /* the last event id that the viewer has */
+    struct uuid user, session, turn;
+    /* HANDOVER_TURN alone: */
+    struct uuid message, user_message;
+    const char *title;    /* NULL: none yet */
+    bool created;         /* whether the session is new */
+    const char *model;    /* NULL: the configured one */
+    const char *messages; /* the model's `messages` as a JSON array */
+    const char *request;  /* X-Request-Id, for the log */
+};
+
+#endif

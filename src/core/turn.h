@@ -1,0 +1,69 @@
+/*
+ * Turns: begun, found again, asked to stop. Running them is the relay's.
+ *
+ * What must stay true: when turn_begin answers ST_OK the user's message is on disk, before any model is asked.
+ */
+#ifndef PARLEY_CORE_TURN_H
+#define PARLEY_CORE_TURN_H
+
+#include "core/call.h"
+
+#define TURN_LEASE_SECONDS 20
+#define TURN_EVENTS_MAX    500 /* rows that turn_events reads at once */
+
+struct turn_new {
+    struct uuid turn, session, user_message, message; /* made by the caller */
+    bool created;                                     /* the session is new, too */
+    const char *project_id, *helper;                  /* of a new session; NULL: none */
+    const char *model;                                /* NULL: the helper's, or the configured one */
+    const char *text;      /* the user's message; NULL: another answer to the message parent_id */
+    const char *parent_id; /* as message_append has it */
+    const char *key;       /* the idempotency key that was claimed on this call, NULL: none */
+};
+
+struct turn_begun {
+    struct uuid user_message;
+    const char *title, *model; /* NULL: none */
+    const char *messages;      /* what the model is told: a JSON array of {role, content} */
+};
+
+struct turn {
+    struct uuid id, message, user_message, session;
+    bool running;
+    long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
+};
+
+struct turn_row {
+    long id;
+    const char *data; /* the event as viewers get it, JSON */
+};
+
+struct turn_rows {
+    unsigned count;
+    struct turn_row *row;
+};
+
+/* Stores the user's message, the empty answer and the turn, and reads what the model is to be told. ST_CONFLICT
+ * "turn_in_progress" while another runs in the session; ST_TOO_MANY beyond a quota; ST_NOT_FOUND. */
+enum status turn_begin(struct call *call, const struct turn_new *new_turn, struct turn_begun *begun) MUST_CHECK;
+
+/* Ends a turn that no relay took: failed, with that code. In a transaction of its own. */
+enum status turn_fail(struct call *call, const struct uuid *turn, const char *code, const char *message) MUST_CHECK;
+
+/* The newest turn of a session; one whose process is gone is ended as interrupted first. ST_NOT_FOUND without a
+ * session; *found is false when there was never a turn. */
+enum status turn_latest(struct call *call, const struct uuid *session, struct turn *turn, bool *found) MUST_CHECK;
+
+/* The turn that a request with this key began, else the newest of the last hour that answers just this text (in that
+ * session, where one is given): for a client that lost its line. Both in a transaction of their own; ST_NOT_FOUND
+ * "turn_not_found". */
+enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
+enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;
+
+/* Saved events past an id, oldest first, at most TURN_EVENTS_MAX. An id inside a joined text gives the rest of it. */
+enum status turn_events(struct call *call, const struct uuid *turn, long after, struct turn_rows *rows) MUST_CHECK;
+
+/* Asks the running turn of the session to stop; *running is false when there is none. */
+enum status turn_stop(struct call *call, const struct uuid *session, struct uuid *turn, bool *running) MUST_CHECK;
+
+#endif

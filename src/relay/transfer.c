@@ -1,0 +1,360 @@
+/*
+ * Posting a request and reading the answer: the only user of libcurl, by its multi handle and its sockets in the loop.
+ *
+ * What must stay true: curl's handles are left alone while curl runs (`inside`); what was stopped meanwhile is buried
+ * right after. Nothing here can block: names are looked up by a thread of curl's, which is left behind when a transfer
+ * ends before it.
+ */
+#include "relay/transfer.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "relay/loop.h"
+
+#define CONNECTIONS     64L   /* kept open for the next request */
+#define BUFFER          2048L /* of a transfer, for reading */
+#define UPLOAD_BUFFER   16384L
+#define HEADERS_MAX     ((size_t)64 * 1024)
+#define RETRY_AFTER_MAX 86400
+
+struct transfers {
+    struct loop *loop;
+    CURLM *multi;
+    struct loop_timer timer;    /* curl's own */
+    struct curl_slist *headers; /* of every request */
+    char *url;
+    unsigned inside; /* how deep curl runs */
+    struct transfer *all;
+    bool any_dead;
+};
+
+struct transfer {
+    struct transfers *transfers;
+    struct transfer *next, **link; /* in transfers->all */
+    CURL *easy;
+    const struct transfer_events *events;
+    void *owner;
+    size_t len;
+    size_t header_bytes;
+    bool dead; /* stopped while curl ran */
+};
+
+/* A descriptor of curl's. */
+struct curl_watch {
+    struct loop_watch watch;
+    struct transfers *transfers;
+};
+
+static void transfer_free(struct transfer *transfer)
+{
+    *transfer->link = transfer->next;
+    if (transfer->next)
+        transfer->next->link = transfer->link;
+    if (transfer->easy) {
+        curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+        curl_easy_cleanup(transfer->easy);
+    }
+    free(transfer);
+}
+
+/* --- what came of it --- */
+
+static enum transfer_how judge(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return TRANSFER_WHOLE;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return TRANSFER_BROKEN;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return TRANSFER_UNPROVEN;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, that is, anything */
+        return TRANSFER_UNREADABLE;
+    case CURLE_WRITE_ERROR:
+        return TRANSFER_DROPPED;
+    default:
+        return TRANSFER_FAILED;
+    }
+}
+
+static void read_end(const struct transfer *transfer, CURLcode code, struct transfer_end *end)
+{
+    curl_off_t seconds = 0;
+    *end = (struct transfer_end){.how = judge(code)};
+    if (transfer->header_bytes > HEADERS_MAX)
+        end->how = TRANSFER_UNREADABLE;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &end->status);
+    if (end->status == 429)
+        curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &seconds);
+    if (seconds > 0)
+        end->retry_after = seconds > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (unsigned)seconds;
+}
+
+static void bury(struct transfers *transfers)
+{
+    if (!transfers->any_dead)
+        return;
+    transfers->any_dead = false;
+    for (struct transfer *transfer = transfers->all, *next; transfer; transfer = next) {
+        next = transfer->next;
+        if (transfer->dead)
+            transfer_free(transfer);
+    }
+}
+
+/* Runs curl for a descriptor or its timer, then buries what was stopped and tells what is over. */
+static void run(struct transfers *transfers, curl_socket_t fd, int action)
+{
+    CURLMsg *message;
+    int running, left;
+    transfers->inside++;
+    curl_multi_socket_action(transfers->multi, fd, action, &running);
+    transfers->inside--;
+    bury(transfers);
+    while ((message = curl_multi_info_read(transfers->multi, &left))) {
+        struct transfer *transfer = NULL;
+        struct transfer_end end;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+        if (message->msg != CURLMSG_DONE || !transfer)
+            continue;
+        const struct transfer_events *events = transfer->events;
+        void *owner = transfer->owner;
+        read_end(transfer, message->data.result, &end);
+        transfer_free(transfer);
+        events->over(owner, &end);
+    }
+}
+
+/* --- what curl calls --- */
+
+static int on_connected(void *owner, char *address, char *local, int port, int local_port)
+{
+    const struct transfer *transfer = owner;
+    (void)address, (void)local, (void)port, (void)local_port;
+    bool go_on = !transfer->dead && transfer->events->asked(transfer->owner);
+    return go_on ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *owner)
+{
+    struct transfer *transfer = owner;
+    (void)bytes;
+    transfer->header_bytes += size * n;
+    return transfer->header_bytes > HEADERS_MAX ? 0 : size * n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *owner)
+{
+    const struct transfer *transfer = owner;
+    long status = 0;
+    n *= size;
+    if (transfer->dead)
+        return 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    return transfer->events->body(transfer->owner, status, bytes, n) && !transfer->dead ? n : 0;
+}
+
+static void on_ready(struct loop_watch *watch, uint32_t events)
+{
+    struct transfers *transfers =
+        ((struct curl_watch *)((char *)watch - offsetof(struct curl_watch, watch)))->transfers;
+    int action = 0;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        action |= CURL_CSELECT_IN;
+    if (events & (EPOLLOUT | EPOLLERR))
+        action |= CURL_CSELECT_OUT;
+    run(transfers, watch->fd, action);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    run((struct transfers *)((char *)timer - offsetof(struct transfers, timer)), CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* curl says what to wait for. Without memory the transfer stands still, until its owner has had enough. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
+{
+    static const uint32_t events[] = {
+        [CURL_POLL_IN] = EPOLLIN, [CURL_POLL_OUT] = EPOLLOUT, [CURL_POLL_INOUT] = EPOLLIN | EPOLLOUT};
+    struct transfers *transfers = owner;
+    struct curl_watch *watch = known;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch)
+            loop_unwatch(transfers->loop, &watch->watch);
+        free(watch);
+        return 0;
+    }
+    if (!watch) {
+        watch = calloc(1, sizeof(*watch));
+        if (!watch)
+            return 0;
+        *watch = (struct curl_watch){.watch = {.fd = fd, .ready = on_ready}, .transfers = transfers};
+        curl_multi_assign(transfers->multi, fd, watch);
+    }
+    (void)loop_watch(transfers->loop, &watch->watch, events[what]);
+    return 0;
+}
+
+static int on_timeout(CURLM *multi, long ms, void *owner)
+{
+    struct transfers *transfers = owner;
+    (void)multi;
+    (void)loop_set_timer(transfers->loop, &transfers->timer, ms < 0 ? INT64_MAX : clock_monotonic_ms() + ms);
+    return 0;
+}
+
+/* --- for the owners --- */
+
+static bool add_header(struct transfers *transfers, const char *line)
+{
+    struct curl_slist *headers = curl_slist_append(transfers->headers, line);
+    if (headers)
+        transfers->headers = headers;
+    return headers != NULL;
+}
+
+static bool add_key(struct transfers *transfers, const char *key)
+{
+    char *line = NULL;
+    int n = asprintf(&line, "Authorization: Bearer %s", key);
+    if (n < 0)
+        return false;
+    bool added = add_header(transfers, line);
+    crypto_wipe(line, (size_t)n);
+    free(line);
+    return added;
+}
+
+static bool set_up(struct transfers *transfers, const char *url, const char *key)
+{
+    transfers->multi = curl_multi_init();
+    transfers->url = strdup(url);
+    if (!transfers->multi || !transfers->url || !add_header(transfers, "Content-Type: application/json") ||
+        !add_header(transfers, "Accept: text/event-stream, application/json") ||
+        !add_header(transfers, "User-Agent: parley") || !add_header(transfers, "Expect:") ||
+        (key && !add_key(transfers, key)))
+        return false;
+    return !curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETFUNCTION, on_socket) &&
+           !curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETDATA, transfers) &&
+           !curl_multi_setopt(transfers->multi, CURLMOPT_TIMERFUNCTION, on_timeout) &&
+           !curl_multi_setopt(transfers->multi, CURLMOPT_TIMERDATA, transfers) &&
+           !curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
+}
+
+struct transfers *transfers_new(struct loop *loop, const char *url, const char *key)
+{
+    struct transfers *transfers = calloc(1, sizeof(*transfers));
+    if (!transfers)
+        return NULL;
+    transfers->loop = loop;
+    transfers->timer = (struct loop_timer){.at = INT64_MAX, .ring = on_timer};
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(transfers);
+        return NULL;
+    }
+    if (set_up(transfers, url, key))
+        return transfers;
+    transfers_free(transfers);
+    return NULL;
+}
+
+void transfers_free(struct transfers *transfers)
+{
+    if (!transfers)
+        return;
+    while (transfers->all)
+        transfer_free(transfers->all);
+    if (transfers->multi)
+        curl_multi_cleanup(transfers->multi);
+    (void)loop_set_timer(transfers->loop, &transfers->timer, INT64_MAX);
+    for (struct curl_slist *header = transfers->headers; header; header = header->next)
+        crypto_wipe(header->data, strlen(header->data));
+    curl_slist_free_all(transfers->headers);
+    free(transfers->url);
+    free(transfers);
+    curl_global_cleanup();
+}
+
+static bool set_options(struct transfer *transfer, const char *body)
+{
+    const struct transfers *transfers = transfer->transfers;
+    CURL *easy = transfer->easy;
+    unsigned wrong = 0;
+    wrong |= curl_easy_setopt(easy, CURLOPT_URL, transfers->url);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    wrong |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfers->headers);
+    wrong |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->len);
+    wrong |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for the thread that looks up a name */
+    wrong |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER);
+    wrong |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    return !wrong;
+}
+
+struct transfer *transfer_start(struct transfers *transfers, const char *body, size_t n,
+                                const struct transfer_events *events, void *owner)
+{
+    struct transfer *transfer = calloc(1, sizeof(*transfer));
+    if (!transfer)
+        return NULL;
+    *transfer = (struct transfer){.transfers = transfers,
+                                  .next = transfers->all,
+                                  .link = &transfers->all,
+                                  .events = events,
+                                  .owner = owner,
+                                  .len = n};
+    if (transfer->next)
+        transfer->next->link = &transfer->next;
+    transfers->all = transfer;
+    transfer->easy = curl_easy_init();
+    if (transfer->easy && set_options(transfer, body) &&
+        curl_multi_add_handle(transfers->multi, transfer->easy) == CURLM_OK)
+        return transfer;
+    transfer_free(transfer);
+    return NULL;
+}
+
+bool transfer_is_sent(const struct transfer *transfer)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return sent == (curl_off_t)transfer->len;
+}
+
+void transfer_stop(struct transfer *transfer)
+{
+    if (!transfer->transfers->inside) {
+        transfer_free(transfer);
+        return;
+    }
+    transfer->dead = true;
+    transfer->transfers->any_dead = true;
+}

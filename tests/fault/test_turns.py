@@ -1,0 +1,192 @@
+"""Relays are killed while answers are written: no message is lost, and of an answer half a second.
+
+PARLEY_TEST_KILLS says how many relays are killed; 8 make a quick run, 50 a thorough one. Leases are pushed back here by hand; that they end by
+themselves stands in test_turns_patience.py. Clients that leave or read slowly stand in test_turns_viewers.py, what becomes of turns when the program
+ends or is reloaded in test_turns_ending.py, and when the database goes away in test_turns_postgres.py.
+"""
+import contextlib
+import os
+import random
+import resource
+import signal
+import statistics
+import time
+
+import pytest
+
+from load import age, is_alive
+from parley import Parley
+from people import person, run_sql
+from sse import Stream, watch, words
+from turns import (Asking, Turn, answer_of, by_age, count_descriptors, expire, finished, own_memory, quick, session_at, stopped,
+                   stored, until)
+
+KILLS = int(os.environ.get("PARLEY_TEST_KILLS", "8"))
+RELAYS = 8  # as many as there can be: one that dies older than five seconds is replaced at once
+OLD = 5.2
+LOST = 0.5  # seconds of an answer that may be lost with its relay
+SLOW = 1.0  # and what a busy machine may take to save what is due
+FREE = {"quota_turns_per_minute": 0, "quota_turns_running": 0, "log_level": "warn"}
+
+
+# Relays that are killed
+
+class Kill:
+    """A relay that is killed at a random moment, and its turns: one that goes on for a while, one that has just begun, one that begins."""
+
+    def __init__(self, parley, user, relays, role):
+        sessions = [session_at(user, role, RELAYS) for _ in range(3)]
+        elsewhere = session_at(user, (role - 1) % RELAYS, RELAYS)  # the one that is the last to be killed
+        until(lambda: age(relays[role]) > OLD, what="a relay that is old enough")
+        self.turns = [Turn(user, words(length), session, start=False) for length, session in zip((900, 300, 100), sessions)]
+        self.turns[0].start()
+        self.neighbour = Turn(user, words(120), elsewhere)
+        time.sleep(random.uniform(0.2, 1.2))
+        self.turns[1].start()
+        time.sleep(random.uniform(0, 0.3))
+        self.turns[2].start()
+        time.sleep(random.choice((0, random.uniform(0, 0.03), random.uniform(0, 0.6))))
+        self.at = time.monotonic()
+        os.kill(relays[role], signal.SIGKILL)
+        until(lambda: relays[role] not in parley.relays(), what="the end of the relay")
+        relays[role] = until(lambda: set(parley.relays()) - set(relays), what="a new relay").pop()
+        self.too_early = Turn(user, "too early", sessions[0])  # the lease goes on: nobody knows yet
+
+    def check(self, rows):
+        """What is stored beside what clients have seen. Answers the seconds that were lost, of each turn that was cut."""
+        lost = []
+        for turn in self.turns:
+            row = rows[turn.session]
+            assert row and row.question == turn.text, "the user's message is not stored"
+            if turn.code == "done":  # it waited in the socket, and the next relay took it
+                assert (row.status, row.content, turn.seen) == ("complete", turn.text, turn.text)
+                continue
+            assert turn.code is None and row.status == "streaming", (turn.events[-1:], row)
+            assert turn.text.startswith(row.content) and turn.text.startswith(turn.seen)
+            since = turn.unsaved_since(row)
+            lost.append(self.at - since if since else 0.0)
+        assert self.turns[0].code is None, "the longest of them was not cut"
+        return lost
+
+
+def check_after(turn):
+    """A turn whose relay is gone and whose lease is over."""
+    before = Stream(turn.user, "GET", f"/api/v1/sessions/{turn.session}/stream?after=0").rest()
+    assert before[-1].json["code"] == "interrupted"
+    answer = answer_of(turn)
+    assert answer["status"] == "interrupted" and turn.text.startswith(answer["content"])
+    assert answer["content"] == "".join(event.content for event in before)
+    # A client that had more than is stored is told the end, and nothing twice.
+    last = max([event.id for event in turn.events], default=0)
+    with watch(turn.user, turn.session, after=last) as rest:
+        assert (rest.text if rest.answer is None else "") == answer["content"][len(turn.seen):]
+
+
+def test_a_killed_relay_costs_half_a_second_of_its_turns(postgres):
+    with Parley({**FREE, "relays": RELAYS}, postgres=postgres) as parley, parley.expecting("died"):
+        user, relays = person(parley), by_age(parley.relays())
+        with Asking(person(parley)) as others:
+            kills = [Kill(parley, user, relays, number % RELAYS) for number in range(KILLS)]
+            finished([kill.neighbour for kill in kills])
+        assert not others.failures, others.failures[:3]
+        turns = [turn for kill in kills for turn in finished(kill.turns)]
+        rows = stored(parley, turns)
+        lost = [seconds for kill in kills for seconds in kill.check(rows)]
+        for kill in kills:
+            assert kill.neighbour.code == "done" and kill.neighbour.seen == kill.neighbour.text, "a turn of another relay was harmed"
+        cut = [turn for turn in turns if turn.code != "done"]
+        assert [turn.status for turn in finished([kill.too_early for kill in kills])] == [409] * KILLS
+        expire(parley, cut)
+        for turn in cut:
+            check_after(turn)
+        again = finished([Turn(user, "and now again", turn.session) for turn in cut])
+        assert {(turn.code, turn.seen) for turn in again} == {("done", "and now again")}
+        print(f"{KILLS} relays killed, {len(cut)} turns cut, {len(turns) - len(cut)} went on with the next relay; lost "
+              f"{statistics.median(lost):.2f} s in the median, {max(lost):.2f} s at most; {len(others.took)} other requests")
+        assert statistics.median(lost) <= LOST + 0.1 and max(lost) <= LOST + SLOW, sorted(lost)[-5:]
+
+
+def test_what_waits_for_a_relay_outlives_it(postgres):
+    """The relay stands still, turns are handed over, it is killed: the next one writes all of them."""
+    with Parley({**FREE, "workers": 4}, postgres=postgres) as parley, parley.expecting("died"):
+        user = person(parley)
+        relay, = parley.relays()
+        os.kill(relay, signal.SIGSTOP)
+        turns = [Turn(user, words(10, f"turn{number}x")) for number in range(40)]
+        until(lambda: len([row for row in stored(parley, turns).values() if row]) == len(turns), what="the start of all turns")
+        with Asking(person(parley)) as others:  # workers do not wait for a relay
+            until(lambda: len(others.took) >= 10, what="ten other requests")
+        assert not others.failures and max(others.took) < 2
+        os.kill(relay, signal.SIGKILL)
+        finished(turns)
+        assert [(turn.code, turn.seen) for turn in turns] == [("done", turn.text) for turn in turns]
+        rows = stored(parley, turns)
+        assert [rows[turn.session].content for turn in turns] == [turn.text for turn in turns]
+
+
+@contextlib.contextmanager
+def few_descriptors(count):
+    """Processes that are started meanwhile may open so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_more_than_can_wait_for_a_relay_is_refused_and_said_so(postgres):
+    """Nothing is taken and forgotten: each turn runs, or its client and its session are told that it does not. So many descriptors as a process
+    may open can be on their way."""
+    with Parley({**FREE, "workers": 4}, postgres=postgres) as parley, parley.expecting("5xx"):
+        parley.stop()
+        with few_descriptors(100):
+            parley.start()
+            parley.wait_ready()
+        user = person(parley)
+        relay, = parley.relays()
+        turns = [Turn(user, f"turn {number}", start=False) for number in range(150)]
+        with stopped(relay):
+            for turn in turns:
+                turn.start()
+            until(lambda: all(stored(parley, turns).values()), 60, what="the start of all turns")
+        finished(turns)
+        rows = stored(parley, turns)
+        refused = [turn for turn in turns if turn.status != 200]
+        for turn in refused:
+            assert (turn.status, turn.stream.answer.problem) == (503, "overloaded")
+            assert (rows[turn.session].question, rows[turn.session].status, rows[turn.session].error_code) == (turn.text, "failed", "overloaded")
+        for turn in set(turns) - set(refused):
+            assert (turn.code, turn.seen) == ("done", turn.text)
+            assert (rows[turn.session].status, rows[turn.session].content) == ("complete", turn.text)
+        assert len(refused) >= 50 and len(turns) - len(refused) >= 30
+        print(f"of {len(turns)} turns {len(refused)} were refused")
+        quick(user)
+
+
+def test_relays_that_die_young_come_back_ever_more_slowly(postgres):
+    with Parley(FREE, postgres=postgres) as parley, parley.expecting("died", "5xx"):
+        user, deaths, end = person(parley), 0, time.monotonic() + 3
+        turns = []
+        with Asking(person(parley)) as others:
+            while time.monotonic() < end:
+                for pid in parley.relays():
+                    os.kill(pid, signal.SIGKILL)
+                    deaths += 1
+                if len(turns) < 10:
+                    turns.append(Turn(user, words(5)))
+                time.sleep(0.005)
+        assert 2 <= deaths < 12, deaths  # 0.1 + 0.2 + 0.4 + 0.8 + 1.6 s between them
+        assert not others.failures, others.failures[:3]
+        until(parley.relays, what="a relay")
+        quick(user)
+        finished(turns)
+        rows = stored(parley, turns)
+        for turn in turns:
+            assert rows[turn.session].question == turn.text
+            if turn.code == "done":
+                assert turn.seen == rows[turn.session].content == turn.text
+        cut = [turn for turn in turns if turn.code != "done"]
+        expire(parley, cut)
+        assert all(answer_of(turn)["status"] == "interrupted" for turn in cut)
+        print(f"{deaths} deaths; of {len(turns)} turns {len(turns) - len(cut)} were written whole")

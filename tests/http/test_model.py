@@ -1,0 +1,244 @@
+"""Turns with a model server behind them: what it is told, what of its answer is kept, what it cost, and how its failures read."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from model import TEXT, WORDS, Model
+from parley import UNPRIVILEGED, Parley, binary
+from people import person, run_sql
+from sse import chat, watch
+
+PATH = "/api/v1/chat"
+SESSIONS = "/api/v1/sessions"
+THOUGHT = "Let me think."
+
+
+@pytest.fixture(scope="module")
+def served(parley):
+    """A Parley that asks a model server of ours."""
+    with Model() as model:
+        options = {"model_url": model.url, "model_name": "usual-model", "history_tokens": 500, "model_first_byte_ms": 700}
+        with Parley(options, postgres=parley.postgres) as running:
+            yield running
+
+
+@pytest.fixture
+def user(served):
+    return person(served)
+
+
+@pytest.fixture
+def guide(served):
+    """A helper with all it can have."""
+    owner = served.options["database"].replace("user=parley_app", "user=parley_owner")
+    prompt = os.path.join(served.folder, "prompt.txt")
+    with open(prompt, "w") as file:
+        file.write("You are a guide.\nBe brief. ☕")
+
+    def helper(*arguments):
+        done = subprocess.run([*UNPRIVILEGED, binary(), "helper", *arguments], env={**served.environment(), "PARLEY_DATABASE": owner},
+                              cwd=served.folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    helper("set", "wise", "--greeting", "Welcome!", "--prompt", prompt, "--model", "wise-model")
+    yield "wise"
+    helper("remove", "wise")
+
+
+def ask(user, text, **fields):
+    """A turn that is waited for."""
+    return user.post(PATH, {"text": text, **fields}, headers={"Accept": "application/json"})
+
+
+def told(user, text="script:request", **fields):
+    """What the model server is sent for it."""
+    answer = ask(user, text, **fields)
+    assert answer.status == 200, answer
+    return json.loads(answer.json["content"]), answer.json["session_id"]
+
+
+def said(request):
+    return [(message["role"], message["content"]) for message in request["messages"]]
+
+
+def answer_of(user, session):
+    return user.get(f"{SESSIONS}/{session}/messages?limit=1").json[0]
+
+
+# What it is told
+
+
+def test_the_model_is_told_the_branch_that_is_active(user):
+    session = ask(user, "one").json["session_id"]
+    question = user.get(f"{SESSIONS}/{session}/messages").json[0]
+    ask(user, "another branch", session_id=session)
+    user.post(f"{SESSIONS}/{session}/messages", {"role": "user", "content": "said without asking"})
+    request, _ = told(user, session_id=session)
+    assert said(request) == [("user", "one"), ("assistant", "one"), ("user", "another branch"), ("assistant", "another branch"),
+                             ("user", "said without asking"), ("user", "script:request")]
+    user.put(f"{SESSIONS}/{session}/active", {"message_id": question["message_id"]})
+    request, _ = told(user, session_id=session, parent_message_id=question["message_id"])
+    assert said(request) == [("user", "one"), ("user", "script:request")]
+    request, _ = told(user, session_id=session, parent_message_id=None)
+    assert said(request) == [("user", "script:request")]
+    assert request["stream"] is True
+
+
+def test_another_answer_is_asked_for_without_the_first(user):
+    first = ask(user, "script:request").json
+    path = f"{SESSIONS}/{first['session_id']}/messages/{first['message_id']}/regenerate"
+    second = user.post(path, {}, headers={"Accept": "application/json"}).json
+    assert said(json.loads(second["content"])) == [("user", "script:request")]
+
+
+def test_a_helper_brings_its_prompt_and_its_model(user, guide):
+    request, session = told(user, helper=guide)
+    assert said(request) == [("system", "You are a guide.\nBe brief. ☕"), ("assistant", "Welcome!"), ("user", "script:request")]
+    assert request["model"] == "wise-model"
+    assert told(user, session_id=session, model="asked-for")[0]["model"] == "asked-for"
+    assert told(user)[0]["model"] == "usual-model"
+
+
+def test_of_a_long_session_the_newest_is_told(user):
+    session = user.session()
+    for number in range(30):
+        user.say(session, f"{number} " + "x" * 150)
+    request, _ = told(user, session_id=session)
+    heard = said(request)
+    assert heard[-1] == ("user", "script:request")
+    assert 5 < len(heard) < 20
+    assert [int(text.split()[0]) for _, text in heard[:-1]] == list(range(31 - len(heard), 30))
+
+
+def test_a_text_beyond_the_limit_of_history_is_told_alone(user):
+    session = user.session()
+    user.say(session, "before")
+    text = "script:request:" + "x" * 4000
+    with chat(user, text, session_id=session) as turn:
+        turn.rest()
+    assert user.get(f"{SESSIONS}/{session}/messages").json[1]["content"] == text
+
+
+# What of its answer is kept
+
+
+def test_what_the_model_counts_is_what_it_cost(served, user):
+    answer = ask(user, "script:reasoning").json
+    session = answer["session_id"]
+    assert answer["usage"] == {"prompt_tokens": 7, "completion_tokens": 11, "total_tokens": 18, "estimated": False}
+    assert answer_of(user, session)["tokens"] == 11
+    ask(user, "hello", session_id=session)
+    assert run_sql(served, "select prompt_tokens, completion_tokens from parley.chat_sessions where session_id = %s", session) == [(14, 22)]
+    usage = user.get("/api/v1/usage").json
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (14, 22, 36)
+    assert run_sql(served, "select distinct model, tokens_estimated from parley.turns where user_id = %s", user.user_id) == [("scripted-1", False)]
+
+
+def test_what_the_model_does_not_count_is_estimated(user):
+    usage = ask(user, "script:no-usage").json["usage"]
+    assert usage["estimated"] is True and usage["completion_tokens"] == (len(TEXT) + 3) // 4 and usage["prompt_tokens"] > 0
+
+
+def test_thoughts_are_told_and_not_kept_as_text(user):
+    with chat(user, "script:reasoning") as turn:
+        turn.rest()
+    session = turn.first["session_id"]
+    kinds = [event.type for event in turn.events]
+    assert kinds.index("reasoning") < kinds.index("token") < kinds.index("done") == len(kinds) - 1
+    assert "".join(event.json["content"] for event in turn.events if event.type == "reasoning") == THOUGHT
+    assert turn.text == answer_of(user, session)["content"] == TEXT
+    # Behind every id of this mixture there is the right rest, streamed and polled.
+    whole = (THOUGHT + TEXT).encode()
+    for event in turn.events[:-1]:
+        with watch(user, session, event.id) as stream:
+            rest = [other.json for other in stream.rest()]
+        polled = user.get(f"{SESSIONS}/{session}/events?after={event.id}").json
+        for events in (rest, polled):
+            parts = "".join(other["content"] for other in events if other["type"] in ("reasoning", "token"))
+            assert parts.encode() == whole[event.id - 1:]
+            assert events[-1]["type"] == "done"
+
+
+def test_one_json_answer_has_thoughts_and_calls(user):
+    assert ask(user, "script:reasoning").json["reasoning"] == THOUGHT
+    answer = ask(user, "script:tools").json
+    assert (answer["content"], answer["reasoning"], answer["finish_reason"]) == ("", None, "tool_calls")
+    assert [(call["id"], call["function"]["name"]) for call in answer["tool_calls"]] == [("call_a", "look_up"), ("call_b", "count")]
+    assert json.loads(answer["tool_calls"][0]["function"]["arguments"]) == {"word": "fox"}
+    kept = answer_of(user, answer["session_id"])
+    assert (kept["content"], kept["status"], kept["tool_calls"]) == ("", "complete", answer["tool_calls"])
+
+
+def test_pieces_of_calls_are_told_as_they_come(user):
+    with chat(user, "script:tools") as turn:
+        pieces = [event.json for event in turn.rest() if event.type == "tool_call"]
+    assert [piece["index"] for piece in pieces] == [0, 0, 0, 0, 1]
+    assert "".join(piece.get("arguments", "") for piece in pieces if piece["index"] == 0) == '{"word": "fox"}'
+    assert turn.events[-1].json["tool_calls"] == answer_of(user, turn.first["session_id"])["tool_calls"]
+
+
+def test_calls_and_their_results_are_told_to_the_model(user):
+    session = ask(user, "script:tools").json["session_id"]
+    calls = answer_of(user, session)["tool_calls"]
+    user.post(f"{SESSIONS}/{session}/messages", {"role": "tool", "content": "a fox is an animal", "metadata": {"tool_call_id": "call_a"}})
+    request, _ = told(user, session_id=session)
+    assert [message["role"] for message in request["messages"]] == ["user", "assistant", "tool", "user"]
+    assert request["messages"][1]["tool_calls"] == calls
+
+
+# How its failures read
+
+
+@pytest.mark.parametrize("script, status, code, text", [
+    ("script:500", 502, "model_error", ""), ("script:400", 502, "model_refused", ""), ("script:401", 502, "model_refused", ""),
+    ("script:html", 502, "model_garbled", ""), ("script:stall-headers", 504, "model_timeout", ""), ("script:reset-first", 502, "model_unreachable", ""),
+    ("script:cut:3", 502, "model_cut", "".join(WORDS[:3])), ("script:cut-chunked:3", 502, "model_cut", "".join(WORDS[:3])),
+    ("script:reset-mid:3", 502, "model_cut", "".join(WORDS[:3])), ("script:error-inband", 502, "model_error", "".join(WORDS[:3])),
+])
+def test_a_failure_is_told_and_what_came_is_kept(served, user, script, status, code, text):
+    with chat(user, script) as turn:
+        last = turn.rest()[-1]
+    first = turn.first
+    assert (last.type, last.json["code"], last.json["turn_id"]) == ("error", code, first["turn_id"])
+    assert "secret" not in last.data
+    assert turn.text == text
+    question, answer = user.get(f"{SESSIONS}/{first['session_id']}/messages").json
+    assert (question["content"], question["status"]) == (script, "complete")
+    assert (answer["message_id"], answer["content"], answer["status"]) == (first["message_id"], text, "failed")
+    refused = ask(user, script)
+    assert (refused.status, refused.problem, refused.headers["X-Should-Retry"]) == (status, code, "false")
+    assert refused.json["session_id"] and refused.json["turn_id"] and refused.json["request_id"] == refused.headers["X-Request-Id"]
+    assert run_sql(served, "select distinct status, error_code from parley.turns where user_id = %s", user.user_id) == [("failed", code)]
+    assert ask(user, "and now", session_id=first["session_id"]).json["content"] == "and now"
+
+
+def test_a_model_that_has_too_much_to_do_says_when_to_come_back(user):
+    answer = ask(user, "script:429:17")
+    assert (answer.status, answer.problem, answer.headers["Retry-After"]) == (429, "model_rate_limited", "17")
+    with chat(user, "script:429:17") as turn:
+        last = turn.rest()[-1].json
+    assert (last["type"], last["code"], last["retry_after"]) == ("error", "model_rate_limited", 17)
+
+
+def test_a_failure_that_passes_is_not_seen(user):
+    assert ask(user, "script:503-then-ok:once").json["content"] == "attempt 2"
+    assert ask(user, "script:reset-once:one-reset").json["content"] == "attempt 2"
+
+
+def test_a_failed_answer_is_made_anew(user):
+    with chat(user, "script:status-once:400:anew") as turn:
+        assert turn.rest()[-1].type == "error"
+    path = f"{SESSIONS}/{turn.first['session_id']}/messages/{turn.first['message_id']}/regenerate"
+    second = user.post(path, {}, headers={"Accept": "application/json"}).json
+    assert (second["content"], second["status"]) == ("attempt 2", "complete")
+    assert answer_of(user, turn.first["session_id"])["sibling_index"] == 2
+
+
+def test_a_stop_reaches_a_model_that_says_nothing(user):
+    with chat(user, "script:stall-mid:3") as turn:
+        turn.until(lambda event: turn.text == "".join(WORDS[:3]))
+        assert user.post(f"{SESSIONS}/{turn.first['session_id']}/stop").status == 202
+        done = turn.rest()[-1].json
+    assert (done["status"], done["usage"]["estimated"]) == ("stopped", True)
+    assert answer_of(user, turn.first["session_id"])["content"] == "".join(WORDS[:3])
