@@ -30,6 +30,23 @@ end
 $$;
 comment on function parley.login_begin(text, integer, interval) is 'Counts a sign-in attempt and answers the address'' login.';
 
+-- Lets a sign-in go on only while the hash that was compared is still the address' own, and holds it until the end of the transaction: hashing takes
+-- a while, in which the password may have been changed.
+create or replace function parley.login_hold(p_user_id uuid, p_password_hash text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from parley.user_emails e where e.user_id = p_user_id and e.password_hash = p_password_hash for update;
+    if not found then
+        raise exception using
+            errcode = 'PA401', message = 'invalid_credentials', hint = 'The e-mail address or the password is wrong.';
+    end if;
+end
+$$;
+comment on function parley.login_hold(uuid, text) is 'Refuses a sign-in whose password was changed meanwhile.';
+
 -- Uses a refresh token: p_family_id finds its row, p_token_hash proves it, p_next_hash takes its place. A token of a known family that does not
 -- prove itself was used before: the whole family is revoked, and that must be committed, so it is an answer, not an error.
 create or replace function parley.refresh_rotate(

@@ -9,6 +9,10 @@ from parley.login_begin($1::text, $2::integer, make_interval(secs => $3::integer
 -- Under the claim parley.email: takes back an attempt whose password nobody looked at.
 update parley.login_attempts set attempts = attempts - 1 where email = $1::text and attempts > 0;
 
+-- name: login_hold
+-- $2 the hash that was compared.
+select parley.login_hold($1::uuid, $2::text);
+
 -- name: login_succeeded
 -- Under the claim parley.email: forgets the attempts.
 delete from parley.login_attempts where email = $1::text;

@@ -93,7 +93,7 @@ static enum status read_signup(struct api *api, struct user_new *new_user, const
         return status;
     *new_user = (struct user_new){
         .email = field_email(api, "email"),
-        .display_name = field_text(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
+        .display_name = field_line(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
         .avatar_url = view_url_field(api, "avatar_url"),
     };
     *password = new_password_field(api, "password");
@@ -137,11 +137,12 @@ enum status auth_signup(struct api *api)
 }
 
 /* Compares a password with an address' login, counting the attempt. ST_UNAUTHENTICATED when it does not fit. */
-static enum status check_login(struct api *api, const char *email, const char *password, struct login *login)
+static enum status check_login(struct api *api, const char *email, int attempts, const char *password,
+                               struct login *login)
 {
     struct call *call = &api->call;
     bool matches = false;
-    enum status status = login_begin(call, email, login);
+    enum status status = login_begin(call, email, attempts, login);
     if (status != ST_OK)
         return status;
     status = password_verify(password, login->password_hash, &matches, &call->fault);
@@ -172,13 +173,14 @@ enum status auth_login(struct api *api)
     struct login login;
     struct refresh_token refresh;
     struct user user;
-    status = check_login(api, email, password, &login);
+    status = check_login(api, email, LOGIN_ATTEMPTS, password, &login);
     if (status == ST_OK)
         status = refresh_new(&refresh, &login.user);
     if (status != ST_OK)
         return status;
     call_next(call);
     call_set_user(call, &login.user);
+    login_queue_hold(call, &login);
     refresh_queue_store(call, &refresh);
     status = user_get(call, &user);
     return status == ST_OK ? reply_tokens(api, 200, &refresh, cookie, &user) : status;
@@ -267,7 +269,7 @@ enum status auth_password(struct api *api)
     char hash[PASSWORD_HASH_MAX];
     status = login_address(call, &email);
     if (status == ST_OK)
-        status = check_login(api, email, current, &login);
+        status = check_login(api, email, LOGIN_ATTEMPTS_SIGNED_IN, current, &login);
     if (status == ST_OK)
         status = password_hash(wanted, hash, &call->fault);
     if (status == ST_OK)
@@ -275,6 +277,7 @@ enum status auth_password(struct api *api)
     if (status != ST_OK)
         return status;
     call_next(call);
+    login_queue_hold(call, &login);
     login_queue_password(call, hash);
     refresh_queue_store(call, &refresh);
     status = call_run(call);

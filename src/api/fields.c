@@ -106,8 +106,10 @@ enum status fields_body(struct api *api)
     status = json_parse(api->call.arena, text, request->body_len ? request->body_len : 2, &api->body, &error);
     if (status == ST_INVALID)
         return refuse_json(api, &error);
+    /* Some hundred thousand tiny values take far more memory than their text: that is the caller's doing, and would
+     * fail again. */
     if (status != ST_OK)
-        return status;
+        return fault_set(&api->call.fault, ST_TOO_LARGE, "json_too_large", "The body has too many values.");
     if (json_type(api->body) != JSON_OBJECT) {
         wrong(api, "body", "must be a JSON object");
         return fields_check(api);
@@ -138,6 +140,23 @@ const char *field_text(struct api *api, const char *name, enum field_need need, 
         wrong(api, name, "must not be empty");
     if (utf8_length(text, n) > max_characters)
         wrong(api, name, "is too long");
+    return text;
+}
+
+/* Names and titles are shown in a line, in terminals too: nothing in them may move a cursor. */
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+const char *field_line(struct api *api, const char *name, enum field_need need, size_t max_characters)
+{
+    const char *text = field_text(api, name, need, max_characters);
+    if (text && has_control(text))
+        wrong(api, name, "must be one line without control characters");
     return text;
 }
 

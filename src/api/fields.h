@@ -30,6 +30,9 @@ bool field_present(struct api *api, const char *name);
 /* A string of at most max_characters; NULL when absent or null. Only an optional one may be empty. */
 const char *field_text(struct api *api, const char *name, enum field_need need, size_t max_characters);
 
+/* The same, of one line: no control characters. */
+const char *field_line(struct api *api, const char *name, enum field_need need, size_t max_characters);
+
 /* A string of at most max_bytes that may be empty. */
 const char *field_long_text(struct api *api, const char *name, enum field_need need, size_t max_bytes);
 

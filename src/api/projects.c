@@ -31,7 +31,7 @@ enum status projects_create(struct api *api)
     enum status status = fields_body(api);
     if (status != ST_OK)
         return status;
-    const char *name = field_text(api, "name", FIELD_REQUIRED, PROJECT_NAME_MAX);
+    const char *name = field_line(api, "name", FIELD_REQUIRED, PROJECT_NAME_MAX);
     const char *description = field_text(api, "description", FIELD_OPTIONAL, PROJECT_DESCRIPTION_MAX);
     status = fields_check(api);
     if (status == ST_OK && !uuid_v7(&id))
@@ -58,7 +58,7 @@ enum status projects_update(struct api *api)
         return status;
     bool rename = field_present(api, "name");
     struct project_change change = {
-        .name = field_text(api, "name", rename ? FIELD_REQUIRED : FIELD_OPTIONAL, PROJECT_NAME_MAX),
+        .name = field_line(api, "name", rename ? FIELD_REQUIRED : FIELD_OPTIONAL, PROJECT_NAME_MAX),
         .set_description = field_present(api, "description"),
         .description = field_text(api, "description", FIELD_OPTIONAL, PROJECT_DESCRIPTION_MAX),
     };

@@ -91,7 +91,7 @@ enum status sessions_create(struct api *api)
     if (status != ST_OK)
         return status;
     new_session = (struct session_new){
-        .title = field_text(api, "title", FIELD_NOT_EMPTY, SESSION_TITLE_MAX),
+        .title = field_line(api, "title", FIELD_NOT_EMPTY, SESSION_TITLE_MAX),
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
         .helper = field_name(api, "helper"),
     };
@@ -130,7 +130,7 @@ enum status sessions_update(struct api *api)
         return status;
     struct session_change change = {
         .set_title = field_present(api, "title"),
-        .title = field_text(api, "title", FIELD_NOT_EMPTY, SESSION_TITLE_MAX),
+        .title = field_line(api, "title", FIELD_NOT_EMPTY, SESSION_TITLE_MAX),
         .is_active = field_bool(api, "is_active"),
         .set_project = field_present(api, "project_id"),
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
@@ -154,7 +154,7 @@ enum status sessions_rename(struct api *api)
         return status;
     struct session_change change = {
         .set_title = true,
-        .title = field_text(api, "title", FIELD_REQUIRED, SESSION_TITLE_MAX),
+        .title = field_line(api, "title", FIELD_REQUIRED, SESSION_TITLE_MAX),
     };
     status = fields_check(api);
     if (status == ST_OK)

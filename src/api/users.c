@@ -19,7 +19,7 @@ enum status users_update(struct api *api)
         return status;
     struct user_change change = {
         .set_display_name = field_present(api, "display_name"),
-        .display_name = field_text(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
+        .display_name = field_line(api, "display_name", FIELD_NOT_EMPTY, VIEW_NAME_MAX),
         .set_avatar_url = field_present(api, "avatar_url"),
         .avatar_url = view_url_field(api, "avatar_url"),
     };

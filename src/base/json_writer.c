@@ -146,6 +146,17 @@ static void write_escaped(struct buf *out, const char *text, size_t n)
     }
 }
 
+size_t json_escaped_length(const char *text, size_t n)
+{
+    size_t length = n;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (needs_escape(c))
+            length += c >= 0x20 || strchr("\b\t\n\f\r", c) ? 1 : 5;
+    }
+    return length;
+}
+
 void json_write_string(struct json_writer *writer, const char *text, size_t n)
 {
     /* Most strings need no escape: then the comma, the quotes and all of the text are written in one. */

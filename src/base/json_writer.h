@@ -34,6 +34,9 @@ void json_write_int(struct json_writer *writer, int64_t number);
 void json_write_bool(struct json_writer *writer, bool value);
 void json_write_null(struct json_writer *writer);
 
+/* How many bytes text takes as a JSON string, without the quotes. */
+size_t json_escaped_length(const char *text, size_t n);
+
 /* JSON text that is known to be valid (a jsonb column); NULL is null. */
 void json_write_raw(struct json_writer *writer, const char *json);
 

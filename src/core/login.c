@@ -1,11 +1,11 @@
 /* The login of an e-mail address: found by address, counted, changed. */
 #include "core/login.h"
 
-enum status login_begin(struct call *call, const char *email, struct login *login)
+enum status login_begin(struct call *call, const char *email, int attempts, struct login *login)
 {
     call_next(call);
     db_tx_claim(&call->tx, DB_CLAIM_EMAIL, email);
-    const struct db_rows *rows = db_add(&call->tx, QUERY_LOGIN_BEGIN, email, db_int(call->arena, LOGIN_ATTEMPTS),
+    const struct db_rows *rows = db_add(&call->tx, QUERY_LOGIN_BEGIN, email, db_int(call->arena, attempts),
                                         db_int(call->arena, LOGIN_WINDOW_SECONDS));
     enum status status = call_run(call);
     if (status != ST_OK)
@@ -56,6 +56,11 @@ enum status login_address(struct call *call, const char **email)
         return fault_set(&call->fault, ST_UNAUTHENTICATED, "user_gone", "This account does not exist any more.");
     *email = row_text(rows, 0, 0);
     return ST_OK;
+}
+
+void login_queue_hold(struct call *call, const struct login *login)
+{
+    db_add(&call->tx, QUERY_LOGIN_HOLD, login->user.text, login->password_hash);
 }
 
 void login_queue_password(struct call *call, const char *password_hash)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/json_writer.h"
+
 /* The thirteen columns of every query in sql/queries/message.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct message *message)
 {
@@ -45,7 +47,9 @@ static unsigned fit_page(const struct call *call, const struct db_rows *rows, un
     size_t room = (size_t)call->settings->max_body_bytes, bytes = 0;
     unsigned count = 0;
     while (count < rows->count && count < limit) {
-        bytes += row_length(rows, count, 6) + row_length(rows, count, 7) + row_length(rows, count, 8);
+        /* As the text of the answer takes it: what has to be escaped is up to six times as long. */
+        bytes += json_escaped_length(row_text(rows, count, 6), row_length(rows, count, 6)) +
+                 row_length(rows, count, 7) + row_length(rows, count, 8);
         if (count && bytes > room)
             break;
         count++;

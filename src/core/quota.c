@@ -4,34 +4,60 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/hash.h"
 
 #define PLACES    1024
+#define PROBES    8
 #define MINUTE_MS 60000
 
-struct place {
+struct quota_place {
     struct uuid user;
     int64_t minute;      /* which minute since the epoch is counted */
     unsigned known;      /* what the database answered last: all processes' reported requests */
     unsigned unreported; /* counted here since */
 };
 
-static struct place places[PLACES];
+static struct quota_place places[PLACES];
 
-static struct place *place_of(const struct uuid *user)
+/* Where a person's places begin: not to be guessed from outside, so that nobody can look for accounts that push one
+ * another out. */
+static unsigned first_place(const struct uuid *user)
 {
-    return &places[hash_xxh64(user->text, UUID_LEN) % PLACES];
+    static char keyed[16 + UUID_LEN];
+    static bool has_key;
+    if (!has_key)
+        has_key = crypto_random(keyed, 16) == ST_OK;
+    memcpy(keyed + 16, user->text, UUID_LEN);
+    return (unsigned)(hash_xxh64(keyed, sizeof(keyed)) % PLACES);
 }
 
-static struct place *place_for(const struct uuid *user, int64_t minute)
+/* The person's place, else the best one to take among those where it may be: one of an earlier minute, or with the
+ * least to forget. */
+static struct quota_place *place_of(const struct uuid *user, int64_t minute)
 {
-    struct place *place = place_of(user);
+    unsigned first = first_place(user);
+    struct quota_place *best = &places[first];
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct quota_place *place = &places[(first + i) % PLACES];
+        if (strcmp(place->user.text, user->text) == 0)
+            return place;
+        bool outlived = place->minute != minute;
+        if (best->minute == minute && (outlived || place->unreported < best->unreported))
+            best = place;
+    }
+    return best;
+}
+
+static struct quota_place *place_for(const struct uuid *user, int64_t minute)
+{
+    struct quota_place *place = place_of(user, minute);
     if (place->minute != minute || strcmp(place->user.text, user->text) != 0)
-        *place = (struct place){.user = *user, .minute = minute};
+        *place = (struct quota_place){.user = *user, .minute = minute};
     return place;
 }
 
-static void queue_report(struct call *call, const struct place *place, unsigned limit)
+static void queue_report(struct call *call, const struct quota_place *place, unsigned limit)
 {
     call->report = db_add(&call->tx, QUERY_RATE_TAKE, call->user.text, "requests",
                           db_int(call->arena, place->unreported), db_int(call->arena, limit));
@@ -44,11 +70,12 @@ enum status quota_count(struct call *call, struct quota *quota)
     *quota = (struct quota){.limit = limit, .reset = (unsigned)((MINUTE_MS - now % MINUTE_MS + 999) / 1000)};
     if (limit == 0)
         return ST_OK;
-    struct place *place = place_for(&call->user, now / MINUTE_MS);
+    struct quota_place *place = place_for(&call->user, now / MINUTE_MS);
     if (place->known + place->unreported >= limit) {
         call->fault.retry_after = quota->reset;
         return fault_set(&call->fault, ST_TOO_MANY, "requests_per_minute", "Too many requests in one minute.");
     }
+    quota->place = place;
     place->unreported++;
     quota->remaining = limit - place->known - place->unreported;
     unsigned block = limit / 10 ? limit / 10 : 1;
@@ -64,7 +91,7 @@ static bool is_refused(const struct call *call)
 }
 
 /* Reports in a transaction of its own; answers whether that was refused. */
-static bool report_alone(struct call *call, const struct quota *quota, const struct place *place)
+static bool report_alone(struct call *call, const struct quota *quota, const struct quota_place *place)
 {
     struct fault fault = call->fault;
     memset(&call->fault, 0, sizeof(call->fault));
@@ -80,7 +107,7 @@ void quota_settle(struct call *call, struct quota *quota, enum status status)
 {
     if (!quota->report)
         return;
-    struct place *place = place_of(&call->user);
+    struct quota_place *place = quota->place;
     bool refused = is_refused(call);
     if (!call->reported && !refused && status != ST_UNAVAILABLE)
         refused = report_alone(call, quota, place);

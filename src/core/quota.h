@@ -6,18 +6,22 @@
  * the sum of all processes and hosts and refuses beyond the limit. So somebody who makes fewer requests than a block
  * costs nothing, and somebody over the limit is stopped at most one block a process late.
  *
- * The counts live in a small fixed table; people who share a place push one another out, which forgets at most a block.
+ * The counts live in a small fixed table; where it is crowded people push one another out, which forgets at most a
+ * block. Who meets whom there is not to be guessed.
  */
 #ifndef PARLEY_CORE_QUOTA_H
 #define PARLEY_CORE_QUOTA_H
 
 #include "core/call.h"
 
+struct quota_place;
+
 struct quota {
     unsigned limit; /* 0: no limit, nothing was counted */
     unsigned remaining;
-    unsigned reset; /* seconds until the minute is over */
-    bool report;    /* whether one was queued on the call */
+    unsigned reset;            /* seconds until the minute is over */
+    bool report;               /* whether one was queued on the call */
+    struct quota_place *place; /* quota.c's own */
 };
 
 /* Counts a request of the call's user; queues the report of a full block on the call. ST_TOO_MANY when the limit is

@@ -4,8 +4,8 @@
  *
  * The path comes from REQUEST_URI by the one decoder here, never from PATH_INFO or SCRIPT_NAME: percent-decoded once
  * per segment after the split at '/', so %2F stays inside its segment; a NUL, control character or invalid UTF-8 is
- * ST_INVALID; "." and ".." segments are ST_INVALID; empty segments at the end are dropped (a trailing slash is the same
- * path), inside they are ST_NOT_FOUND.
+ * ST_INVALID; "." and ".." segments are ST_INVALID; an empty segment is ST_NOT_FOUND, also at the end: what a web
+ * server allows or limits for one path must not be passed by a slash more.
  */
 #ifndef PARLEY_HTTP_REQUEST_H
 #define PARLEY_HTTP_REQUEST_H

@@ -92,13 +92,12 @@ static enum status read_segment(struct request *request, char *text, size_t n, s
 
 static enum status read_path(struct request *request, char *path, struct fault *fault)
 {
-    /* A trailing slash is the same path. */
+    /* "/" alone has no segments. Else a slash at the end makes an empty one, which is not found: the web server's rules
+     * for single paths must not be passed by a slash more. */
     size_t n = strlen(path);
-    while (n && path[n - 1] == '/')
-        path[--n] = '\0';
     const char *end = path + n;
     size_t len;
-    for (char *text = path + 1; n && text <= end; text += len + 1) {
+    for (char *text = path + 1; n > 1 && text <= end; text += len + 1) {
         len = strcspn(text, "/");
         enum status status = read_segment(request, text, len, fault);
         if (status != ST_OK)

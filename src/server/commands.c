@@ -212,10 +212,12 @@ int commands_purge(int argc, char **argv)
     struct arena *arena = config ? arena_new(COMMAND_ARENA) : NULL;
     struct db *db = arena ? db_new(&config->settings) : NULL;
     enum status status = db ? ST_OK : ST_UNAVAILABLE;
-    for (unsigned i = 0; status == ST_OK && i < sizeof(dues) / sizeof(dues[0]); i++) {
+    /* One kind that fails does not keep the others. */
+    for (unsigned i = 0; db && i < sizeof(dues) / sizeof(dues[0]); i++) {
         int64_t total;
-        status = purge_all(db, arena, dues[i].query, &total);
-        printf("%s: %lld removed\n", dues[i].what, (long long)total);
+        enum status purged = purge_all(db, arena, dues[i].query, &total);
+        printf("%s: %lld removed%s\n", dues[i].what, (long long)total, purged == ST_OK ? "" : ", then it failed");
+        status = status == ST_OK ? purged : status;
     }
     db_free(db);
     arena_free(arena);

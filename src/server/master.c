@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -415,6 +416,8 @@ static int run_alone(struct master *master)
 
 int master_run(struct config *config, const char *config_file)
 {
+    /* A core would hold secrets and people's words. */
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     struct master *master = calloc(1, sizeof(*master));
     int status = EXIT_FAILURE;
     if (!master) {

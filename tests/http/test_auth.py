@@ -585,9 +585,63 @@ def test_a_password_that_is_not_proved_or_too_short_changes_nothing(parley, alic
 
 def test_guessing_the_present_password_is_counted_like_signing_in(parley, alice):
     change = {"current_password": "wrong", "new_password": "another secret"}
-    statuses = [alice.post(AUTH + "password", change).status for _ in range(11)]
-    assert statuses == 10 * [401] + [429]
+    statuses = [alice.post(AUTH + "password", change).status for _ in range(21)]
+    assert statuses == 20 * [401] + [429]
     assert login(parley.client, alice.email).status == 429
+
+
+def test_strangers_who_guess_cannot_keep_the_owner_from_changing_the_password(parley, alice):
+    for _ in range(12):
+        login(parley.client, alice.email, "a guess")
+    assert login(parley.client, alice.email).status == 429
+    change = {"current_password": alice.password, "new_password": "another secret"}
+    assert alice.post(AUTH + "password", change).status == 200
+
+
+def test_a_sign_in_with_the_old_password_does_not_outlive_its_change(parley):
+    """Hashing takes a while: whoever was let in by the old password at that moment is either signed out or refused."""
+    for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.25):
+        alice = parley.signup()
+        old, answers = alice.password, []
+        change = {"current_password": old, "new_password": "another secret"}
+
+        def sign_in():
+            time.sleep(delay)
+            answers.append(login(parley.client, alice.email, old))
+
+        thread = threading.Thread(target=sign_in)
+        thread.start()
+        while (changed := alice.post(AUTH + "password", change)).status == 503:
+            pass
+        thread.join()
+        assert changed.status == 200
+        if answers[0].status == 200:
+            token = answers[0].json["refresh_token"]
+            assert parley.client.post(AUTH + "refresh", {"refresh_token": token}).status == 401, delay
+
+
+def test_of_two_password_changes_at_once_one_counts(parley):
+    for delay in (0.05, 0.15, 0.25):
+        alice = parley.signup()
+        statuses = {}
+
+        def change(password, wait):
+            time.sleep(wait)
+            body = {"current_password": alice.password, "new_password": password}
+            client = parley.client
+            client.token = alice.token
+            while (answer := client.post(AUTH + "password", body)).status == 503:
+                time.sleep(0.05)
+            statuses[password] = answer.status
+
+        threads = [threading.Thread(target=change, args=pair) for pair in (("first secret", 0), ("second secret", delay))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses.values()) == [200, 401], statuses
+        winner = next(password for password, status in statuses.items() if status == 200)
+        assert login(parley.client, alice.email, winner).status == 200
 
 
 # Who calls

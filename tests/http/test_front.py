@@ -50,6 +50,13 @@ def test_an_address_that_tries_too_often_has_to_wait(parley):
         assert {client.get("/api/v1/users/me").status for _ in range(60)} == {401}
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/users", "/api/v1/auth/login", "/healthz", "/api/v1/sessions"])
+def test_a_slash_more_passes_no_rule_of_a_single_path(client, path):
+    for more in ("/", "//", "/?x=1"):
+        assert client.get(path + more).status == 404, more
+        assert client.post(path + more, {}).status == 404, more
+
+
 def test_metrics_are_for_this_machine(client):
     answer = client.get("/metrics")
     assert answer.status == 200

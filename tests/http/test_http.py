@@ -268,3 +268,24 @@ def test_everything_together_is_quick(parley):
         return worst
     with ThreadPoolExecutor(4) as pool:
         assert max(pool.map(read, users)) < 2
+
+
+def test_a_body_of_too_many_values_is_too_large_and_not_the_servers_fault(alice):
+    session = alice.session()
+    raw = b'{"role": "user", "content": "x", "more": [' + b",".join([b"[]"] * 200000) + b"]}"
+    answer = alice.post(f"/api/v1/sessions/{session}/messages", raw=raw)
+    assert (answer.status, answer.problem) == (413, "json_too_large")
+
+
+def test_a_session_of_texts_that_double_by_escaping_can_be_read_in_pages(alice):
+    session = alice.session()
+    for _ in range(8):
+        assert alice.post(f"/api/v1/sessions/{session}/messages", {"role": "user", "content": "\u0001" * 170000}).status == 201
+    seen, path = 0, f"/api/v1/sessions/{session}/messages?offset=0"
+    while path:
+        answer = alice.get(path)
+        assert answer.status == 200
+        seen += len(answer.json)
+        link = answer.headers.get("Link")
+        path = link and link[1:link.index(">")]
+    assert seen == 8

@@ -84,6 +84,12 @@ def test_a_project_that_is_not_there_makes_no_session(alice):
 # Listing
 
 
+@pytest.mark.parametrize("title", ["a\nb", "\x1b]0;x\x07", "tab\t", "\x7f"])
+def test_a_title_is_one_line_without_control_characters(alice, title):
+    answer = alice.post("/api/v1/sessions", {"title": title})
+    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (400, ["title"])
+
+
 def test_the_list_has_the_newest_first(alice):
     made = [alice.session(title=f"number {i}") for i in range(4)]
     assert ids(alice.get(PATH)) == made[::-1]

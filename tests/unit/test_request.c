@@ -99,11 +99,8 @@ static void uri_decodes_each_segment_once(void)
         {"/", ""},
         {"/a", "a"},
         {"/a/b/c", "a|b|c"},
-        {"/a/b/", "a|b"},
-        {"/a/b///", "a|b"},
-        {"///", ""},
         {"/?q=1", ""},
-        {"/a/?q=/x/y", "a"},
+        {"/a?q=/x/y/", "a"},
         {"/a%2fb/c", "a/b|c"},
         {"/a%2Fb", "a/b"},
         {"/%252e%252e", "%2e%2e"},
@@ -114,7 +111,6 @@ static void uri_decodes_each_segment_once(void)
         {"/caf\xc3\xa9/x", "caf\xc3\xa9|x"},
         {"/.../..a", "...|..a"},
         {"/1/2/3/4/5/6/7/8/9/10/11/12", "1|2|3|4|5|6|7|8|9|10|11|12"},
-        {"/1/2/3/4/5/6/7/8/9/10/11/12/", "1|2|3|4|5|6|7|8|9|10|11|12"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         CU_ASSERT_EQUAL(get(cases[i].uri), ST_OK);
@@ -128,6 +124,11 @@ static void uri_refuses_what_is_not_a_path(void)
         const char *uri;
         enum status status;
     } cases[] = {
+        {"/a/b/", ST_NOT_FOUND},
+        {"/a/b///", ST_NOT_FOUND},
+        {"///", ST_NOT_FOUND},
+        {"/a/?q=/x/y", ST_NOT_FOUND},
+        {"/1/2/3/4/5/6/7/8/9/10/11/12/", ST_NOT_FOUND},
         {"*", ST_INVALID},
         {"a/b", ST_INVALID},
         {"http://host/a", ST_INVALID},

@@ -53,7 +53,7 @@ static void route_is_found_by_method_and_path(void)
 {
     CU_ASSERT_EQUAL(find("GET", "/sessions"), ST_OK);
     CU_ASSERT_EQUAL(match.index, 3);
-    CU_ASSERT_EQUAL(find("POST", "/sessions/"), ST_OK);
+    CU_ASSERT_EQUAL(find("POST", "/sessions"), ST_OK);
     CU_ASSERT_EQUAL(match.index, 4);
     CU_ASSERT_EQUAL(find("GET", "/"), ST_OK);
     CU_ASSERT_EQUAL(match.index, 0);
