@@ -8,6 +8,7 @@
 #include "relay/relay.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@
 #define DESCRIPTORS_AT_ALL 1024
 #define SAVE_MS            10000
 #define REST_MS            5000
+#define LARGE              (128 * 1024)
 #define DRAIN_MS           100
 
 /* How far a process is on its way out. */
@@ -154,6 +156,8 @@ struct relay *relay_new(const struct settings *settings, int socket)
     struct relay *relay = calloc(1, sizeof(*relay));
     if (!relay)
         return NULL;
+    /* Left alone the allocator learns from a long answer to keep its memory for good. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE);
     relay->settings = settings;
     relay->socket = (struct loop_watch){.fd = socket, .ready = on_handover};
     relay->descriptors = raise_descriptors();

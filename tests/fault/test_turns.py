@@ -12,14 +12,11 @@ import signal
 import statistics
 import time
 
-import pytest
-
-from load import age, is_alive
+from load import age
 from parley import Parley
-from people import person, run_sql
+from people import person
 from sse import Stream, watch, words
-from turns import (Asking, Turn, answer_of, by_age, count_descriptors, expire, finished, own_memory, quick, session_at, stopped,
-                   stored, until)
+from turns import Asking, Turn, answer_of, by_age, expire, finished, quick, session_at, stopped, stored, until
 
 KILLS = int(os.environ.get("PARLEY_TEST_KILLS", "8"))
 RELAYS = 8  # as many as there can be: one that dies older than five seconds is replaced at once

@@ -153,6 +153,10 @@ class Model:
         asyncio.set_event_loop(self.loop)
         self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 26, backlog=4096))
         self.loop.run_forever()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     async def serve(self, reader, writer):
         self.connections += 1
