@@ -149,10 +149,9 @@ static void write_escaped(struct buf *out, const char *text, size_t n)
 size_t json_escaped_length(const char *text, size_t n)
 {
     size_t length = n;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (needs_escape(c))
-            length += c >= 0x20 || strchr("\b\t\n\f\r", c) ? 1 : 5;
+    for (size_t at = plain_run(text, n); at < n; at += plain_run(text + at, n - at)) {
+        unsigned char c = (unsigned char)text[at++];
+        length += c >= 0x20 || strchr("\b\t\n\f\r", c) ? 1 : ESCAPE_MAX - 1;
     }
     return length;
 }

@@ -109,6 +109,18 @@ static void json_writer_gives_every_text_back_through_the_parser(void)
     CU_ASSERT_EQUAL(wrong, 0);
 }
 
+static void json_escaped_length_is_what_writing_takes(void)
+{
+    static const char *const texts[] = {
+        "",    "plain text of more than eight bytes", "\"", "\"\\\b\f\n\r\t\x01\x1f\x7f\xC3\xA4",
+        "a\n", "tail of eight and one more\x01",      "\n", "0123456701234567\"01234567\\"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        start();
+        json_write_text(&writer, texts[i]);
+        CU_ASSERT_EQUAL(json_escaped_length(texts[i], strlen(texts[i])) + 2, out.len);
+    }
+}
+
 static void json_writer_failure_shows_in_the_buffer(void)
 {
     struct arena *small = arena_new(1024);
@@ -132,5 +144,6 @@ void suite_json_writer(void)
     UNIT_TEST(suite, json_writer_escapes_what_rfc8259_demands_and_no_more);
     UNIT_TEST(suite, json_writer_writes_a_given_length);
     UNIT_TEST(suite, json_writer_gives_every_text_back_through_the_parser);
+    UNIT_TEST(suite, json_escaped_length_is_what_writing_takes);
     UNIT_TEST(suite, json_writer_failure_shows_in_the_buffer);
 }
