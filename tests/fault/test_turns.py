@@ -16,7 +16,7 @@ from load import age
 from parley import Parley
 from people import person
 from sse import Stream, watch, words
-from turns import Asking, Turn, answer_of, by_age, expire, finished, quick, session_at, stopped, stored, until
+from turns import Asking, Places, Turn, answer_of, expire, finished, quick, stopped, stored, until
 
 KILLS = int(os.environ.get("PARLEY_TEST_KILLS", "8"))
 RELAYS = 8  # as many as there can be: one that dies older than five seconds is replaced at once
@@ -31,22 +31,24 @@ FREE = {"quota_turns_per_minute": 0, "quota_turns_running": 0, "log_level": "war
 class Kill:
     """A relay that is killed at a random moment, and its turns: one that goes on for a while, one that has just begun, one that begins."""
 
-    def __init__(self, parley, user, relays, role):
-        sessions = [session_at(user, role, RELAYS) for _ in range(3)]
-        elsewhere = session_at(user, (role - 1) % RELAYS, RELAYS)  # the one that is the last to be killed
-        until(lambda: age(relays[role]) > OLD, what="a relay that is old enough")
+    def __init__(self, parley, places, place):
+        user, relays = places.user, places.relays
+        sessions = [places.session_at(place) for _ in range(3)]
+        elsewhere = places.session_at((place - 1) % RELAYS)  # the one that is the last to be killed
+        until(lambda: age(relays[place]) > OLD, what="a relay that is old enough")
         self.turns = [Turn(user, words(length), session, start=False) for length, session in zip((900, 300, 100), sessions)]
         self.turns[0].start()
         self.neighbour = Turn(user, words(120), elsewhere)
-        time.sleep(random.uniform(0.2, 1.2))
+        self.turns[0].wait_for_text()
+        time.sleep(random.uniform(0, 1.2))
         self.turns[1].start()
         time.sleep(random.uniform(0, 0.3))
         self.turns[2].start()
         time.sleep(random.choice((0, random.uniform(0, 0.03), random.uniform(0, 0.6))))
         self.at = time.monotonic()
-        os.kill(relays[role], signal.SIGKILL)
-        until(lambda: relays[role] not in parley.relays(), what="the end of the relay")
-        relays[role] = until(lambda: set(parley.relays()) - set(relays), what="a new relay").pop()
+        os.kill(relays[place], signal.SIGKILL)
+        until(lambda: relays[place] not in parley.relays(), what="the end of the relay")
+        relays[place] = until(lambda: set(parley.relays()) - set(relays), what="a new relay").pop()
         self.too_early = Turn(user, "too early", sessions[0])  # the lease goes on: nobody knows yet
 
     def check(self, rows):
@@ -81,9 +83,10 @@ def check_after(turn):
 
 def test_a_killed_relay_costs_half_a_second_of_its_turns(postgres):
     with Parley({**FREE, "relays": RELAYS}, postgres=postgres) as parley, parley.expecting("died"):
-        user, relays = person(parley), by_age(parley.relays())
+        user = person(parley)
+        places = Places(user, parley.relays())
         with Asking(person(parley)) as others:
-            kills = [Kill(parley, user, relays, number % RELAYS) for number in range(KILLS)]
+            kills = [Kill(parley, places, number % RELAYS) for number in range(KILLS)]
             finished([kill.neighbour for kill in kills])
         assert not others.failures, others.failures[:3]
         turns = [turn for kill in kills for turn in finished(kill.turns)]

@@ -18,7 +18,7 @@ import threading
 import time
 
 from people import run_sql
-from sse import Stream
+from sse import Stream, chat, words
 
 LEASE = 20  # seconds without a sign of life after which a turn reads as interrupted
 RUNNING = "streaming"
@@ -108,10 +108,12 @@ def finished(turns, timeout=60):
 
 
 def stored(parley, turns):
-    """What the database has of each session's newest turn, by session; None where no turn is stored."""
+    """What the database has of each session's newest turn, by session; None where no turn is stored. Of a turn that runs the text is what was saved so
+    far."""
     sessions = [turn.session for turn in turns]
     rows = run_sql(parley, """
-        select distinct on (t.session_id) t.session_id::text, t.status, t.error_code, m.content, q.content, t.last_event_id,
+        select distinct on (t.session_id) t.session_id::text, t.status, t.error_code,
+            case t.status when 'streaming' then parley.turn_text(t.user_id, t.turn_id) else m.content end, q.content, t.last_event_id,
             extract(epoch from t.lease_until - clock_timestamp())::float
         from parley.turns t
         join parley.chat_messages m on m.user_id = t.user_id and m.message_id = t.message_id
@@ -134,28 +136,30 @@ def answer_of(turn):
     return answer.json[-1]
 
 
-def relay_of(session, relays):
-    """Which relay a session's turns go to."""
-    value = 2166136261
-    for byte in session.encode():
-        value = (value ^ byte) * 16777619 & 0xffffffff
-    return value % relays
+class Places:
+    """Sessions by the relay that their turns go to: always the same, or that which took its place. It is found by the descriptor that a client
+    costs."""
 
+    def __init__(self, user, relays):
+        self.user, self.relays = user, relays  # the pids, in an order that stays
+        self.known = [[] for _ in relays]
 
-def session_at(user, relay, relays):
-    """A new session whose turns go to that relay."""
-    while True:
-        session = user.session()
-        if relay_of(session, relays) == relay:
-            return session
+    def session_at(self, place):
+        """A session whose turns go there."""
+        while not self.known[place]:
+            session = self.user.session()
+            self.known[self._find(session)].append(session)
+        return self.known[place].pop()
 
-
-def by_age(pids):
-    """Processes in the order in which they were started."""
-    def start_time(pid):
-        with open(f"/proc/{pid}/stat") as stat:
-            return int(stat.read().rpartition(")")[2].split()[19]), pid
-    return sorted(pids, key=start_time)
+    def _find(self, session):
+        while True:
+            before = [count_descriptors(pid) for pid in self.relays]
+            with chat(self.user, words(100), session_id=session) as turn:
+                grown = [place for place, pid in enumerate(self.relays) if count_descriptors(pid) > before[place]]
+                assert self.user.post(f"/api/v1/sessions/{session}/stop").status == 202
+                turn.rest()
+            if len(grown) == 1:
+                return grown[0]
 
 
 def count_descriptors(pid):

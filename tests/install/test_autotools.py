@@ -32,7 +32,8 @@ def test_install_puts_the_program_under_destdir(build):
              for folder, _, names in os.walk(os.path.join(build, "root")) for name in names}
     assert all(name.startswith("usr/") for name in found), found
     share = "usr/share/parley/"
-    assert {share + "roles.sql", *(share + "nginx/" + name for name in os.listdir(os.path.join(ROOT, "nginx")))} <= found
+    assert {share + "roles.sql", *(share + "nginx/" + name for name in os.listdir(os.path.join(ROOT, "nginx"))),
+            *(share + "apache/" + name for name in os.listdir(os.path.join(ROOT, "conf", "apache")))} <= found
     with open(os.path.join(build, "root/usr/share/doc/parley/parley.service")) as file:
         assert "ExecStart=/usr/bin/parley " in file.read()
 
