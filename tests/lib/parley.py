@@ -264,7 +264,7 @@ class Parley:
         temps = "".join(f"{kind}_temp_path {self.folder}/nginx-{kind};" for kind in
                         ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
         return (f"daemon off; worker_processes 2; pid {self.folder}/nginx.pid; error_log {self.folder}/nginx.log notice;\n"
-                "events { worker_connections 4096; }\n"
+                "events { worker_connections 16384; }\n"
                 "http { access_log off; " + temps + " include parley/parley.conf; }\n")
 
     def _start_nginx(self):
