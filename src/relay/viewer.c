@@ -49,6 +49,7 @@ struct viewer {
 
 static const char events_headers[] = "Status: 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
                                      "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
+static const char keep_alive[] = ": keep-alive\n\n";
 
 /* Closes a connection. What its peer said that nobody reads is taken first: a close over it would be a reset. */
 static void close_connection(int fd)
@@ -165,6 +166,7 @@ static bool push_chunk(struct viewer *viewer)
     struct buf body;
     buf_init(&body, audience->relay->scratch);
     begin_events(viewer, &body);
+    size_t head = body.len;
     /* Who claims to have seen more than there ever was is told the end at least. */
     if (audience->over && viewer->seen > audience->visible)
         viewer->seen = audience->visible - 1;
@@ -178,6 +180,9 @@ static bool push_chunk(struct viewer *viewer)
     }
     if (!body.len && !body.failed && !end)
         return false;
+    /* nginx keeps the header block for itself until something follows. */
+    if (head && body.len == head && !end)
+        buf_add_text(&body, keep_alive);
     put(viewer, &body, end);
     return true;
 }
@@ -239,7 +244,7 @@ static void on_timer(struct loop_timer *timer)
     if (!viewer->rest && now - viewer->last_out >= KEEP_ALIVE_MS && viewer->form == VIEWER_EVENTS && viewer->started) {
         struct buf body;
         buf_init(&body, viewer->audience->relay->scratch);
-        buf_add_text(&body, ": keep-alive\n\n");
+        buf_add_text(&body, keep_alive);
         put(viewer, &body, false);
     }
     int64_t at = viewer->last_out + (viewer->rest ? STALL_MS : KEEP_ALIVE_MS);

@@ -36,6 +36,7 @@ def leases_that_end(postgres):
         os.kill(parley.relays()[0], signal.SIGKILL)
         finished(turns)
         viewer = watch(user, turns[1].session, after=max(event.id for event in turns[1].events))
+        assert time.monotonic() - killed < 10, "who has all that there is waits for the header block"
         with ThreadPoolExecutor(1) as pool:
             watched = pool.submit(lambda: (viewer.rest(), time.monotonic() - killed)[1])
             while answer_of(turns[0])["status"] == "streaming":
