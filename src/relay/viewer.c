@@ -49,7 +49,8 @@ struct viewer {
 
 static const char events_headers[] = "Status: 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
                                      "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
-static const char keep_alive[] = ": keep-alive\n\n";
+/* Without an empty line behind it: some clients would take that for an event. */
+static const char keep_alive[] = ": keep-alive\n";
 
 /* Closes a connection. What its peer said that nobody reads is taken first: a close over it would be a reset. */
 static void close_connection(int fd)
@@ -63,16 +64,17 @@ static void close_connection(int fd)
 
 /* --- sending --- */
 
-/* The bytes as FCGI_STDOUT records; with `end` the end of the stream and of the request behind them. */
+/* The bytes as FCGI_STDOUT records; with `end` the end of the stream and of the request behind them. Without padding:
+ * nginx passes a header block on at once when not a byte follows it, else with the first event, which may be long in
+ * coming. */
 static void frame(struct buf *out, unsigned request_id, const struct buf *body, bool end)
 {
-    static const char zeros[8];
     for (size_t at = 0, n; at < body->len; at += n) {
         n = body->len - at < RECORD_MAX ? body->len - at : RECORD_MAX;
         FCGI_Header header = record_header(FCGI_STDOUT, request_id, (unsigned)n);
+        header.paddingLength = 0;
         buf_add(out, &header, sizeof(header));
         buf_add(out, body->data + at, n);
-        buf_add(out, zeros, header.paddingLength);
     }
     if (end) {
         FCGI_Header header = record_header(FCGI_STDOUT, request_id, 0);
@@ -166,7 +168,6 @@ static bool push_chunk(struct viewer *viewer)
     struct buf body;
     buf_init(&body, audience->relay->scratch);
     begin_events(viewer, &body);
-    size_t head = body.len;
     /* Who claims to have seen more than there ever was is told the end at least. */
     if (audience->over && viewer->seen > audience->visible)
         viewer->seen = audience->visible - 1;
@@ -180,9 +181,6 @@ static bool push_chunk(struct viewer *viewer)
     }
     if (!body.len && !body.failed && !end)
         return false;
-    /* nginx keeps the header block for itself until something follows. */
-    if (head && body.len == head && !end)
-        buf_add_text(&body, keep_alive);
     put(viewer, &body, end);
     return true;
 }

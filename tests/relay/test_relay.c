@@ -375,7 +375,7 @@ static void relay_renews_the_lease_of_a_silent_turn(void)
     pass(&peer, 26000);
     CU_ASSERT(fake_db.checkpoints >= 5 && fake_db.checkpoints <= 7);
     CU_ASSERT_EQUAL(fake_db.rows, 1);
-    CU_ASSERT_TRUE(said(&peer, ": keep-alive\n\n"));
+    CU_ASSERT_TRUE(said(&peer, ": keep-alive\n"));
     fake_end(0, "stop");
     run(&peer);
     peer_close(&peer);

@@ -11,8 +11,6 @@
 #include "relay/state.h"
 #include "relay/viewer.h"
 
-#define KEEP_ALIVE ": keep-alive\n\n"
-
 void suite_viewer(void);
 
 static struct relay relay;
@@ -123,11 +121,11 @@ static void viewer_that_claims_to_have_seen_more_gets_the_last_event(void)
     begin(VIEWER_EVENTS, 999);
     add(TURN_DONE, "{\"type\":\"done\"}");
     run();
-    CU_ASSERT_STRING_EQUAL(peer_body(&peer), KEEP_ALIVE);
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "");
     audience->over = true;
     audience_touch(audience);
     run();
-    CU_ASSERT_STRING_EQUAL(peer_body(&peer), KEEP_ALIVE "id: 2\ndata: {\"type\":\"done\"}\n\n");
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "id: 2\ndata: {\"type\":\"done\"}\n\n");
     CU_ASSERT_TRUE(peer.ended);
     finish();
 }
@@ -137,10 +135,10 @@ static void viewer_sees_nothing_that_is_not_visible(void)
     begin(VIEWER_EVENTS, 1);
     CU_ASSERT_EQUAL(turn_log_add_event(&audience->log, TURN_DONE, "{\"type\":\"done\"}"), ST_OK);
     run();
-    CU_ASSERT_STRING_EQUAL(peer_body(&peer), KEEP_ALIVE);
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "");
     audience_fail(audience, "not_saved", "No.");
     run();
-    CU_ASSERT_TRUE(peer_begins(peer_body(&peer), KEEP_ALIVE "data: {\"type\":\"error\",\"code\":\"not_saved\","));
+    CU_ASSERT_TRUE(peer_begins(peer_body(&peer), "data: {\"type\":\"error\",\"code\":\"not_saved\","));
     CU_ASSERT_TRUE(peer.ended);
     finish();
 }
@@ -194,15 +192,6 @@ static void viewer_whose_peer_is_gone_is_dropped(void)
     }
 }
 
-/* The web server passes no header block on before something follows it. */
-static void viewer_hears_at_once_when_there_is_nothing_new(void)
-{
-    begin(VIEWER_EVENTS, 1);
-    run();
-    CU_ASSERT_STRING_EQUAL(peer_body(&peer), KEEP_ALIVE);
-    finish();
-}
-
 static void viewer_hears_that_it_is_not_forgotten(void)
 {
     begin(VIEWER_EVENTS, 1);
@@ -211,7 +200,7 @@ static void viewer_hears_that_it_is_not_forgotten(void)
         fake_advance(15100);
         run();
     }
-    CU_ASSERT_STRING_EQUAL(peer_body(&peer), KEEP_ALIVE KEEP_ALIVE KEEP_ALIVE KEEP_ALIVE);
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), ": keep-alive\n: keep-alive\n: keep-alive\n");
     finish();
 }
 
@@ -367,7 +356,6 @@ void suite_viewer(void)
     RELAY_TEST(suite, viewer_sees_nothing_that_is_not_visible);
     RELAY_TEST(suite, viewer_that_is_slow_gets_everything_joined);
     RELAY_TEST(suite, viewer_whose_peer_is_gone_is_dropped);
-    RELAY_TEST(suite, viewer_hears_at_once_when_there_is_nothing_new);
     RELAY_TEST(suite, viewer_hears_that_it_is_not_forgotten);
     RELAY_TEST(suite, viewer_that_takes_nothing_is_dropped);
     RELAY_TEST(suite, viewer_takes_an_event_longer_than_a_record);
