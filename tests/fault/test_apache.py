@@ -12,7 +12,7 @@ import pytest
 from parley import binary
 from people import person
 from postgres import ROOT, UNPRIVILEGED
-from sse import Stream, text_of, watch, words
+from sse import Stream, watch, words
 from test_arrangements import APACHE_MODULES, Apache, members, needed, title
 from turns import Turn, answer_of, finished, percentile, stored, until
 
@@ -149,15 +149,14 @@ def test_a_long_text_is_taken(site):
     assert user.say(user.session(), text)["content"] == text
 
 
-@pytest.mark.parametrize("reset", [False, True])
-def test_the_answer_is_stored_when_its_reader_leaves(site, reset):
-    """And others are served meanwhile, however many processes are still writing for nobody."""
+def test_the_answer_is_stored_when_its_reader_leaves(site):
+    """And others are served meanwhile, if only when a process that still writes for nobody is done."""
     user, other = person(site), person(site)
     sessions = [user.session() for _ in range(6)]
-    for session in sessions:
+    for number, session in enumerate(sessions):
         with Stream(user, "POST", "/api/v1/chat", {"text": words(60), "session_id": session}) as stream:
             stream.take(5)
-            stream.close(reset=reset)
+            stream.close(reset=number % 2)
     slow = []
     for _ in range(20):
         begun = time.monotonic()

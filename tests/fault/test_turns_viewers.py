@@ -196,11 +196,11 @@ class SlowReader:
         response = http.client.HTTPResponse(self)
         response.begin()
         assert response.status == 200
-        body = b""
+        parser, events = Parser(), []
         with contextlib.suppress(http.client.IncompleteRead):
-            while piece := response.read1(1 << 20):
-                body += piece
-        return Parser().feed(body)
+            while piece := response.read1(1 << 16):
+                events += parser.feed(piece)
+        return events
 
 
 def test_a_slow_reader_holds_nobody_up_and_gets_everything(postgres):
