@@ -7,7 +7,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=conf/common.sh
 . "$top/conf/common.sh"
 
-all_tiers=(lint unit sql http fault fuzz install)
+all_tiers=(lint unit sql http fault clients fuzz install)
 budget=1200
 
 usage() {
@@ -20,6 +20,7 @@ Tiers, all unless some are named:
   sql       the schema and the database layer, on a PostgreSQL of its own
   http      the whole program behind a real nginx, once as built and once with sanitizers
   fault     the same while processes are killed
+  clients   clients and a model server that come from npm, against the running program
   fuzz      the corpora, and a few seconds of new input
   install   up.sh, down.sh, the README's commands, make distcheck
 
@@ -53,6 +54,14 @@ clean() {
     fi
 }
 
+# The packages of tests/clients, with the caller's own settings of npm and what is in its cache. They stand beside the copy of the sources.
+modules_install() {
+    command -v npm >/dev/null || return 0
+    cp "$work/tree/tests/clients"/{package.json,package-lock.json,.npmrc} "$work/"
+    (cd "$work" && npm ci --ignore-scripts --prefer-offline) >"$work/out/npm.log" 2>&1 ||
+        say "npm ci does not work here (is there a network?): the tier clients is skipped; $work/out/npm.log says why"
+}
+
 stage_one() {
     local step_down=() status=0 user
     packages_install 'up|test' "$opt_apt"
@@ -62,6 +71,7 @@ stage_one() {
     trap 'exit 130' INT TERM HUP
     mkdir "$work/tree" "$work/home" "$work/out" "$work/tmp"
     tree_pack | tar -x -m -C "$work/tree"
+    if [[ " ${tiers[*]:-clients} " == *" clients "* ]]; then modules_install; fi
     user=$(id -un)
     if ((EUID == 0)); then
         user=nobody
@@ -191,6 +201,15 @@ tier_http() {
 tier_fault() {
     build_gcc fault || return
     pytest fault fault "$tree/tests/fault" PARLEY_BIN="$work/build-gcc/parley"
+}
+
+tier_clients() {
+    build_gcc clients && have clients clients node || return
+    if [[ -d $work/node_modules ]]; then
+        pytest clients clients "$tree/tests/clients" PARLEY_BIN="$work/build-gcc/parley"
+    else
+        result clients skip clients "npm ci did not install its packages: $(grep -m 1 -E 'npm (ERR!|error)' "$out/npm.log" 2>&1)"
+    fi
 }
 
 tier_fuzz() {
