@@ -279,7 +279,7 @@ comment on function parley.turn_finish(uuid, uuid, jsonb, text, text, jsonb, tex
     is 'Ends a turn: text, tokens, preview and usage in one.';
 
 -- Writes the end of a turn everywhere it shows; its session's row is locked by the caller. Token counts that are NULL are estimated at four
--- bytes a token. An answer without text leaves the preview as it is.
+-- bytes a token. An answer without text leaves the preview as it is. What a server counts may be absurd: the day's sum ends at its type's end.
 create or replace function parley.turn_end(
     p_user_id uuid, p_turn_id uuid, p_status text, p_content text, p_tool_calls jsonb, p_finish_reason text,
     p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer, p_estimated boolean)
@@ -319,9 +319,9 @@ begin
             updated_at = now()
         where u.user_id = p_user_id;
     insert into parley.user_rates as r (user_id, kind, window_start, used)
-        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), v_prompt + v_completion)
+        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), least(v_prompt::bigint + v_completion, 2147483647))
         on conflict (user_id, kind) do update
-            set used = case when r.window_start < excluded.window_start then 0 else r.used end + excluded.used,
+            set used = least(case when r.window_start < excluded.window_start then 0 else r.used end::bigint + excluded.used, 2147483647),
                 window_start = greatest(r.window_start, excluded.window_start);
 end
 $$;
