@@ -40,6 +40,7 @@ FAULTS = {
     "garbage": ("model_garbled", SOME, 502),
     "not-http": ("model_garbled", "", 502),
     "html": ("model_garbled", "", 502),
+    "packed": ("model_garbled", "", 502),
     "long-line": ("model_garbled", "", 502),
     "flood-headers": ("model_garbled", "", 502),
     "error-inband": ("model_error", SOME, 502),
