@@ -219,8 +219,11 @@ static void start_batch(struct saver *saver, int64_t now)
     unsigned count = ask_jobs(saver, jobs, take_jobs(saver, jobs), items);
     saver->hurry = saver->waiting[SAVER_NOW].first != NULL;
     saver->next_start = now + PACE_MS;
-    if (!count)
+    if (!count) {
+        /* What did not fit has taken room all the same. */
+        arena_reset(saver->arena);
         return;
+    }
     stop_watching(saver);
     batch_start(saver->batch, items, count);
     start_watching(saver);

@@ -248,6 +248,17 @@ void turn_log_write_rows(const struct turn_log *log, long after, long cut_at, lo
     json_end_array(&json);
 }
 
+long turn_log_reach(const struct turn_log *log, long after, unsigned max_events, size_t max_bytes)
+{
+    size_t left = max_bytes;
+    for (unsigned i = find(log, after); i < log->segments && max_events-- && left; i++) {
+        struct piece piece = cut(log, &log->segment[i], after, log->end, left);
+        after = piece.end;
+        left = piece.end == log->segment[i].end && piece.len < left ? left - piece.len : 0;
+    }
+    return after;
+}
+
 static const char *words(const struct turn_log *log, unsigned index, size_t *n)
 {
     *n = log->segment[index].len;

@@ -57,6 +57,10 @@ long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_
  * just as it was. */
 void turn_log_write_rows(const struct turn_log *log, long after, long cut_at, long upto, struct buf *out);
 
+/* The furthest id to which what lies behind `after`, an id that was given out, is at most so many events and about so
+ * many bytes; one event at least, or part of a text. log->end: all of it is. */
+long turn_log_reach(const struct turn_log *log, long after, unsigned max_events, size_t max_bytes);
+
 /* The JSON text of the last event when it is done or error, not NUL-terminated; NULL: the log has no end yet. */
 const char *turn_log_last_words(const struct turn_log *log, size_t *n);
 
