@@ -44,6 +44,10 @@ enum status projects_list(struct api *api);
 enum status projects_create(struct api *api);
 enum status projects_update(struct api *api);
 enum status projects_delete(struct api *api);
+enum status projects_invite(struct api *api);
+enum status projects_join(struct api *api);
+enum status projects_members(struct api *api);
+enum status projects_part(struct api *api);
 
 /* account.c: what stands beside sessions */
 enum status helpers_list(struct api *api);

@@ -54,6 +54,10 @@ const struct route api_routes[] = {
     {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},
     {METHOD_PATCH, V1 "/projects/{id}", ACCESS_USER, 4 * SMALL, 0, projects_update},
     {METHOD_DELETE, V1 "/projects/{id}", ACCESS_USER, SMALL, 0, projects_delete},
+    {METHOD_POST, V1 "/projects/{id}/invitations", ACCESS_USER, SMALL, 0, projects_invite},
+    {METHOD_POST, V1 "/projects/join", ACCESS_USER, SMALL, 0, projects_join},
+    {METHOD_GET, V1 "/projects/{id}/members", ACCESS_USER, 0, READS, projects_members},
+    {METHOD_DELETE, V1 "/projects/{id}/members/{id}", ACCESS_USER, SMALL, 0, projects_part},
     {METHOD_GET, V1 "/helpers", ACCESS_USER, 0, READS, helpers_list},
     /* The process. */
     {METHOD_GET, "/healthz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_live},

@@ -14,6 +14,7 @@
     X(hash)                                                                                                            \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
+    X(invitation)                                                                                                      \
     X(jwt)                                                                                                             \
     X(log)                                                                                                             \
     X(loop)                                                                                                            \
