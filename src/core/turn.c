@@ -217,18 +217,22 @@ enum status turn_events(struct call *call, const struct uuid *turn, long after, 
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;
-    rows->count = found->count;
+    size_t room = (size_t)call->settings->max_body_bytes, bytes = 0;
     rows->row = arena_alloc(call->arena, found->count * sizeof(*rows->row));
     if (!rows->row)
         return ST_UNAVAILABLE;
     for (unsigned i = 0; i < found->count; i++) {
         struct turn_row *row = &rows->row[i];
+        bytes += row_length(found, i, 2);
+        if (i && bytes > room)
+            break;
         row->id = (long)row_int(found, i, 0);
         row->data = row_text(found, i, 2);
         if (i == 0 && is_text(row_text(found, i, 1)))
             row->data = cut_event(call, row->id, after, row->data);
         if (!row->data)
             return ST_UNAVAILABLE;
+        rows->count = i + 1;
     }
     return ST_OK;
 }

@@ -337,12 +337,12 @@ class Model:
             await reply.body(event * min(1000, int(count) - at))
         await reply.finish()
 
-    async def script_big(self, reply, size=str(10 << 20)):
+    async def script_big(self, reply, size=str(10 << 20), letter="x"):
         await reply.head()
         left = int(size)
         while left:
             n = min(left, 4000)
-            await reply.delta(content="x" * n)
+            await reply.delta(content=letter * n)
             left -= n
         await reply.finish()
 
