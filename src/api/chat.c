@@ -92,7 +92,12 @@ static enum status resume(struct api *api, const char *session_id, const char *t
     struct turn turn;
     const char *key = request_header(api->request, "Idempotency-Key");
     enum status status = key ? turn_of_key(&api->call, key, &turn) : turn_of_text(&api->call, session_id, text, &turn);
-    return status == ST_OK ? watch(api, &turn, after) : status;
+    if (status != ST_OK)
+        return status;
+    /* A key that was used in another session must not show its answer in this one. */
+    if (session_id && strcmp(turn.session.text, session_id) != 0)
+        return fault_set(&api->call.fault, ST_NOT_FOUND, "turn_not_found", "No such turn.");
+    return watch(api, &turn, after);
 }
 
 static const char *text_field(struct api *api)
