@@ -34,6 +34,39 @@ end
 $$;
 comment on function parley.turn_settle(uuid, uuid) is 'Ends turns whose process is gone as interrupted.';
 
+-- Refuses (PA409) while a turn runs in the session. The session's row is locked by the caller.
+create or replace function parley.turn_refuse_second(p_user_id uuid, p_session_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform parley.turn_settle(p_user_id, p_session_id);
+    if exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming') then
+        raise exception using
+            errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
+    end if;
+end
+$$;
+comment on function parley.turn_refuse_second(uuid, uuid) is 'Refuses while a turn runs in the session.';
+
+-- Ends all turns of a person that nobody runs any more.
+create or replace function parley.turn_settle_all(p_user_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform parley.turn_settle(p_user_id, l.session_id) from (
+        select t.session_id from parley.turns t
+        where t.user_id = p_user_id and t.status = 'streaming' and t.lease_until < clock_timestamp()
+        order by t.session_id
+    ) l;
+end
+$$;
+comment on function parley.turn_settle_all(uuid) is 'Ends a person''s turns whose process is gone as interrupted.';
+
 -- The text of an answer as far as it was saved.
 create or replace function parley.turn_text(p_user_id uuid, p_turn_id uuid)
     returns text
@@ -76,13 +109,7 @@ begin
     if not found then
         raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
     end if;
-    perform parley.turn_settle(p_user_id, p_session_id);
-    if exists (select from parley.turns t
-        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming') then
-        raise exception using
-            errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
-    end if;
-
+    perform parley.turn_refuse_second(p_user_id, p_session_id);
     perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
 
     if p_text is null then

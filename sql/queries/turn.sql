@@ -28,6 +28,9 @@ order by h.seq;
 -- name: turn_settle
 select parley.turn_settle($1::uuid, $2::uuid);
 
+-- name: turn_settle_all
+select parley.turn_settle_all($1::uuid);
+
 -- name: turn_latest
 -- The newest turn of a session. A day after its end its events may be purged: then the id of the last one is 0.
 select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,

@@ -221,6 +221,16 @@ const char *field_json(struct api *api, const char *name, enum json_type type, s
     return text;
 }
 
+const struct json *field_array(struct api *api, const char *name, size_t max_elements)
+{
+    const struct json *value = find_typed(api, &name, FIELD_REQUIRED, JSON_ARRAY, "must be an array");
+    if (value && json_size(value) == 0)
+        wrong(api, name, "must not be empty");
+    if (value && json_size(value) > max_elements)
+        wrong(api, name, "has too many elements");
+    return value;
+}
+
 const char *field_email(struct api *api, const char *name)
 {
     const char *given = field_text(api, name, FIELD_REQUIRED, 254);

@@ -45,6 +45,9 @@ const char *field_bool(struct api *api, const char *name);
 /* An object or array as JSON text of at most max_bytes, also with its numbers written out; NULL when absent or null. */
 const char *field_json(struct api *api, const char *name, enum json_type type, size_t max_bytes);
 
+/* An array that must be there, of 1 to max_elements. */
+const struct json *field_array(struct api *api, const char *name, size_t max_elements);
+
 /* An e-mail address in lower case. */
 const char *field_email(struct api *api, const char *name);
 

@@ -39,6 +39,10 @@ enum status chat_stream(struct api *api);
 enum status chat_events(struct api *api);
 enum status chat_stop(struct api *api);
 
+/* saves.c: whole sessions */
+enum status saves_list(struct api *api);
+enum status saves_save(struct api *api);
+
 /* projects.c */
 enum status projects_list(struct api *api);
 enum status projects_create(struct api *api);

@@ -49,6 +49,9 @@ const struct route api_routes[] = {
     {METHOD_GET, V1 "/sessions/{id}/stream", ACCESS_USER, 0, 0, chat_stream},
     {METHOD_GET, V1 "/sessions/{id}/events", ACCESS_USER, 0, 0, chat_events},
     {METHOD_POST, V1 "/sessions/{id}/stop", ACCESS_USER, SMALL, 0, chat_stop},
+    /* Whole sessions: conf/dialects/saves.md. */
+    {METHOD_GET, V1 "/chat/sessions", ACCESS_USER, 0, 0, saves_list},
+    {METHOD_POST, V1 "/chat/session", ACCESS_USER, LARGE, KEYED, saves_save},
     /* Projects and helpers. */
     {METHOD_GET, V1 "/projects", ACCESS_USER, 0, READS, projects_list},
     {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},

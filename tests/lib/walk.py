@@ -30,6 +30,7 @@ BODIES = {
     ("POST", "/api/v1/sessions/{id}/messages"): {"role": "user", "content": "Words"},
     ("POST", "/api/v1/chat"): {"text": "Words", "session_id": "{session}"},
     ("POST", "/api/v1/sessions/{id}/messages/{id}/regenerate"): {"model": "another"},
+    ("POST", "/api/v1/chat/session"): {"messages": [{"role": "user", "content": "Words"}]},
     ("POST", "/api/v1/projects"): {"name": "A project"},
     ("PATCH", "/api/v1/projects/{id}"): {"name": "Another name"},
     ("POST", "/api/v1/projects/join"): {"invitation": "none"},
