@@ -12,12 +12,12 @@ create or replace view parley.dossier with (security_invoker = true) as
 comment on view parley.dossier is 'Projects that the caller is a member of.';
 
 create or replace view parley.conversations with (security_invoker = true) as
-    select m.message_id as id, m.user_id::text as user_id, 'thread-' || m.session_id as thread_id, m.role, m.content,
-        m.created_at
+    select m.message_id as id, m.user_id::text as user_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread_id,
+        m.role, m.content, m.created_at
     from parley.chat_sessions s
     join parley.chat_messages m on m.user_id = s.user_id and m.session_id = s.session_id
-    where s.deleted_at is null and m.on_path;
-comment on view parley.conversations is 'Messages of active paths with their thread''s name.';
+    where s.deleted_at is null and m.on_path and m.role in ('user', 'assistant');
+comment on view parley.conversations is 'What people and models said on active paths, with their thread''s name.';
 
 create or replace view parley.user_sessions with (security_invoker = true) as
     select s.session_id, s.user_id,

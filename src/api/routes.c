@@ -7,6 +7,7 @@
  *   body                  the most bytes that are read of a body; 0: there is none
  *   flags                 ROUTE_IDEMPOTENT_KEY: it creates something, so Idempotency-Key is honoured
  *                         ROUTE_READ_ONLY: it only reads; ROUTE_UNCOUNTED: outside of the request quota
+ *                         ROUTE_ANY_TYPE: a JSON body is taken whatever its Content-Type says
  */
 #include "api/api.h"
 #include "api/handlers.h"

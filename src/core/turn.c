@@ -153,6 +153,7 @@ static enum status get_found(struct call *call, const struct db_rows *found, str
     if (rows->count == 0)
         return not_found(call);
     from_row(rows, turn);
+    turn->thread = row_text(rows, 0, 6);
     return row_uuid(rows, 0, 5, &turn->session) ? ST_OK : ST_INTERNAL;
 }
 

@@ -29,6 +29,7 @@ struct turn_begun {
 
 struct turn {
     struct uuid id, message, user_message, session;
+    const char *thread; /* what the session is called; only of turn_of_key and turn_of_text */
     bool running;
     long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
 };

@@ -10,6 +10,7 @@
     X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
+    X(frames)                                                                                                          \
     X(handover)                                                                                                        \
     X(hash)                                                                                                            \
     X(json)                                                                                                            \
