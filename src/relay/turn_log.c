@@ -261,7 +261,7 @@ long turn_log_reach(const struct turn_log *log, long after, unsigned max_events,
 {
     size_t left = max_bytes;
     for (unsigned i = find(log, after); i < log->segments && max_events-- && left; i++) {
-        struct piece piece = cut(log, &log->segment[i], after, log->end, left);
+        struct turn_piece piece = cut(log, &log->segment[i], after, log->end, left);
         after = piece.end;
         left = piece.end == log->segment[i].end && piece.len < left ? left - piece.len : 0;
     }
