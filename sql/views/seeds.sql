@@ -7,9 +7,10 @@ create or replace view parley.sessions with (security_invoker = true) as
 comment on view parley.sessions is 'Sessions that are not hidden.';
 
 create or replace view parley.dossier with (security_invoker = true) as
-    select p.project_id, p.user_id, p.name as title, p.created_at
-    from parley.user_projects p;
-comment on view parley.dossier is 'Projects that the caller is a member of.';
+    select p.project_id, p.owner_id as user_id, p.name as title, min(p.created_at) as created_at
+    from parley.user_projects p
+    group by p.project_id, p.owner_id, p.name;
+comment on view parley.dossier is 'Projects that the caller is a member of, once however many members they have.';
 
 create or replace view parley.conversations with (security_invoker = true) as
     select m.message_id as id, m.user_id::text as user_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread_id,
