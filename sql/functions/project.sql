@@ -18,6 +18,48 @@ end
 $$;
 comment on function parley.project_create(uuid, uuid, text, text) is 'Makes a project.';
 
+-- Lets p_user_id join a project of p_owner_id that they are invited to: the caller has read the invitation. The claim parley.project, set for these
+-- statements alone, opens the project's row and lets the membership be written. Joining twice changes nothing.
+create or replace function parley.project_join(p_user_id uuid, p_owner_id uuid, p_project_id uuid)
+    returns setof parley.user_projects
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from parley.users u where u.user_id = p_user_id) then
+        raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
+    end if;
+    perform set_config('parley.project', p_project_id::text, true);
+    insert into parley.user_projects (user_id, project_id, owner_id, name)
+        select p_user_id, p.project_id, p.user_id, p.name from parley.projects p
+            where p.user_id = p_owner_id and p.project_id = p_project_id
+        on conflict (user_id, project_id) do nothing;
+    perform set_config('parley.project', '', true);
+    return query select * from parley.user_projects p where p.user_id = p_user_id and p.project_id = p_project_id;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
+    end if;
+end
+$$;
+comment on function parley.project_join(uuid, uuid, uuid) is 'Makes an invited person a member of a project.';
+
+-- Ends a membership: a member's own, or another's by the project's owner. The owner's own membership is the project itself.
+create or replace function parley.project_part(p_user_id uuid, p_project_id uuid, p_member_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from parley.user_projects p
+        where p.project_id = p_project_id and p.user_id = p_member_id and p.owner_id <> p_member_id
+            and (p.user_id = p_user_id or p.owner_id = p_user_id);
+    if not found then
+        raise exception using errcode = 'PA404', message = 'member_not_found', hint = 'No such member.';
+    end if;
+end
+$$;
+comment on function parley.project_part(uuid, uuid, uuid) is 'Ends a membership.';
+
 -- Changes a project of p_user_id; a new name is copied to all members.
 create or replace function parley.project_update(
     p_user_id uuid, p_project_id uuid, p_name text, p_set_description boolean, p_description text)

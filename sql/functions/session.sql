@@ -63,16 +63,23 @@ end
 $$;
 comment on function parley.session_hide(uuid, uuid, interval) is 'Hides a session until it is restored or purged.';
 
--- Shows a hidden session again, while its time is not over; one that is not hidden stays as it is.
+-- Shows a hidden session again, while its time is not over; one that is not hidden stays as it is. A thread's name that was given to another
+-- meanwhile stays there; thread-<its own id> is its own again.
 create or replace function parley.session_restore(p_user_id uuid, p_session_id uuid, p_at_most integer)
     returns setof parley.chat_sessions
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    update parley.chat_sessions s set deleted_at = null, purge_at = null, updated_at = now()
+    update parley.chat_sessions s set deleted_at = null, purge_at = null, updated_at = now(),
+            thread_name = case when exists (
+                select from parley.chat_sessions o
+                where o.user_id = p_user_id and o.thread_name = s.thread_name and o.deleted_at is null)
+                then null else s.thread_name end
         where s.user_id = p_user_id and s.session_id = p_session_id and s.purge_at > now();
     if found then
+        update parley.chat_sessions o set thread_name = null
+            where o.user_id = p_user_id and o.thread_name = 'thread-' || p_session_id and o.deleted_at is null;
         perform parley.session_count_up(p_user_id, p_at_most);
     end if;
     return query select * from parley.chat_sessions s

@@ -34,6 +34,39 @@ end
 $$;
 comment on function parley.turn_settle(uuid, uuid) is 'Ends turns whose process is gone as interrupted.';
 
+-- Refuses (PA409) while a turn runs in the session. The session's row is locked by the caller.
+create or replace function parley.turn_refuse_second(p_user_id uuid, p_session_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform parley.turn_settle(p_user_id, p_session_id);
+    if exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming') then
+        raise exception using
+            errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
+    end if;
+end
+$$;
+comment on function parley.turn_refuse_second(uuid, uuid) is 'Refuses while a turn runs in the session.';
+
+-- Ends all turns of a person that nobody runs any more.
+create or replace function parley.turn_settle_all(p_user_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform parley.turn_settle(p_user_id, l.session_id) from (
+        select t.session_id from parley.turns t
+        where t.user_id = p_user_id and t.status = 'streaming' and t.lease_until < clock_timestamp()
+        order by t.session_id
+    ) l;
+end
+$$;
+comment on function parley.turn_settle_all(uuid) is 'Ends a person''s turns whose process is gone as interrupted.';
+
 -- The text of an answer as far as it was saved.
 create or replace function parley.turn_text(p_user_id uuid, p_turn_id uuid)
     returns text
@@ -76,13 +109,7 @@ begin
     if not found then
         raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
     end if;
-    perform parley.turn_settle(p_user_id, p_session_id);
-    if exists (select from parley.turns t
-        where t.user_id = p_user_id and t.session_id = p_session_id and t.status = 'streaming') then
-        raise exception using
-            errcode = 'PA409', message = 'turn_in_progress', hint = 'An answer is being written in this session.';
-    end if;
-
+    perform parley.turn_refuse_second(p_user_id, p_session_id);
     perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
 
     if p_text is null then
@@ -279,7 +306,7 @@ comment on function parley.turn_finish(uuid, uuid, jsonb, text, text, jsonb, tex
     is 'Ends a turn: text, tokens, preview and usage in one.';
 
 -- Writes the end of a turn everywhere it shows; its session's row is locked by the caller. Token counts that are NULL are estimated at four
--- bytes a token. An answer without text leaves the preview as it is.
+-- bytes a token. An answer without text leaves the preview as it is. What a server counts may be absurd: the day's sum ends at its type's end.
 create or replace function parley.turn_end(
     p_user_id uuid, p_turn_id uuid, p_status text, p_content text, p_tool_calls jsonb, p_finish_reason text,
     p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer, p_estimated boolean)
@@ -319,9 +346,9 @@ begin
             updated_at = now()
         where u.user_id = p_user_id;
     insert into parley.user_rates as r (user_id, kind, window_start, used)
-        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), v_prompt + v_completion)
+        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), least(v_prompt::bigint + v_completion, 2147483647))
         on conflict (user_id, kind) do update
-            set used = case when r.window_start < excluded.window_start then 0 else r.used end + excluded.used,
+            set used = least(case when r.window_start < excluded.window_start then 0 else r.used end::bigint + excluded.used, 2147483647),
                 window_start = greatest(r.window_start, excluded.window_start);
 end
 $$;

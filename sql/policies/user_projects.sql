@@ -15,8 +15,10 @@ comment on policy user_projects_owner_select on parley.user_projects is 'Members
 
 drop policy if exists user_projects_owner_insert on parley.user_projects;
 create policy user_projects_owner_insert on parley.user_projects for insert
-    with check (user_id = nullif(current_setting('parley.user_id', true), '')::uuid and owner_id = nullif(current_setting('parley.user_id', true), '')::uuid);
-comment on policy user_projects_owner_insert on parley.user_projects is 'People join their own new projects; nobody adds themselves to another''s.';
+    with check (user_id = nullif(current_setting('parley.user_id', true), '')::uuid
+        and (owner_id = nullif(current_setting('parley.user_id', true), '')::uuid
+            or project_id = nullif(current_setting('parley.project', true), '')::uuid));
+comment on policy user_projects_owner_insert on parley.user_projects is 'People join for themselves: their own new projects, and the one that the claim parley.project opens.';
 
 drop policy if exists user_projects_owner_update on parley.user_projects;
 create policy user_projects_owner_update on parley.user_projects for update

@@ -20,3 +20,24 @@ from parley.project_update($1::uuid, $2::uuid, $3::text, $4::boolean, $5::text);
 
 -- name: project_delete
 select parley.project_delete($1::uuid, $2::uuid);
+
+-- name: project_owned
+-- Whether the project is the person's own.
+select 1 from parley.projects where user_id = $1::uuid and project_id = $2::uuid;
+
+-- name: project_join
+-- $2 the owner, $3 the project.
+select project_id, name, owner_id = user_id as is_owner, created_at
+from parley.project_join($1::uuid, $2::uuid, $3::uuid);
+
+-- name: project_members
+-- The owner's list is of all members; a member's holds that member alone (the policy shows no others).
+select user_id, owner_id = user_id as is_owner, created_at
+from parley.user_projects
+where project_id = $2::uuid and (user_id = $1::uuid or owner_id = $1::uuid)
+order by created_at, user_id
+limit $3::integer;
+
+-- name: project_part
+-- $3 the member.
+select parley.project_part($1::uuid, $2::uuid, $3::uuid);

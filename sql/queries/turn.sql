@@ -28,6 +28,9 @@ order by h.seq;
 -- name: turn_settle
 select parley.turn_settle($1::uuid, $2::uuid);
 
+-- name: turn_settle_all
+select parley.turn_settle_all($1::uuid);
+
 -- name: turn_latest
 -- The newest turn of a session. A day after its end its events may be purged: then the id of the last one is 0.
 select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
@@ -40,7 +43,7 @@ limit 1;
 -- name: turn_get
 -- A turn of a session that is not hidden.
 select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
-    t.message_id, t.user_message_id, t.session_id
+    t.message_id, t.user_message_id, t.session_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread
 from parley.turns t
 join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
 where t.user_id = $1::uuid and t.turn_id = $2::uuid and s.user_id = $1::uuid and s.deleted_at is null;

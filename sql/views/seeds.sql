@@ -7,17 +7,18 @@ create or replace view parley.sessions with (security_invoker = true) as
 comment on view parley.sessions is 'Sessions that are not hidden.';
 
 create or replace view parley.dossier with (security_invoker = true) as
-    select p.project_id, p.user_id, p.name as title, p.created_at
-    from parley.user_projects p;
-comment on view parley.dossier is 'Projects that the caller is a member of.';
+    select p.project_id, p.owner_id as user_id, p.name as title, min(p.created_at) as created_at
+    from parley.user_projects p
+    group by p.project_id, p.owner_id, p.name;
+comment on view parley.dossier is 'Projects that the caller is a member of, once however many members they have.';
 
 create or replace view parley.conversations with (security_invoker = true) as
-    select m.message_id as id, m.user_id::text as user_id, 'thread-' || m.session_id as thread_id, m.role, m.content,
-        m.created_at
+    select m.message_id as id, m.user_id::text as user_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread_id,
+        m.role, m.content, m.created_at
     from parley.chat_sessions s
     join parley.chat_messages m on m.user_id = s.user_id and m.session_id = s.session_id
-    where s.deleted_at is null and m.on_path;
-comment on view parley.conversations is 'Messages of active paths with their thread''s name.';
+    where s.deleted_at is null and m.on_path and m.role in ('user', 'assistant');
+comment on view parley.conversations is 'What people and models said on active paths, with their thread''s name.';
 
 create or replace view parley.user_sessions with (security_invoker = true) as
     select s.session_id, s.user_id,

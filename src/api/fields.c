@@ -8,10 +8,12 @@
 #include "base/pattern.h"
 #include "base/utf8.h"
 
+#define ALIASES_MAX 4
+
 /* What the dialects call the same thing: the canonical name of each row comes first. */
-static const char *const aliases[][4] = {
+static const char *const aliases[][ALIASES_MAX] = {
     {"content", "text", "message"},
-    {"session_id", "thread_id", "threadId"},
+    {"session_id", "thread_id", "threadId", "sessionId"},
     {"project_id", "projectId"},
     {"user_id", "userId"},
 };
@@ -25,7 +27,7 @@ static void wrong(struct api *api, const char *name, const char *message)
 static const char *const *names_of(const char *name)
 {
     for (size_t row = 0; row < sizeof(aliases) / sizeof(aliases[0]); row++)
-        for (size_t i = 0; i < 4 && aliases[row][i]; i++)
+        for (size_t i = 0; i < ALIASES_MAX && aliases[row][i]; i++)
             if (strcmp(aliases[row][i], name) == 0)
                 return aliases[row];
     return NULL;
@@ -44,7 +46,7 @@ static const struct json *find(struct api *api, const char **name)
     if (!names)
         return json_member(api->body, *name);
     const struct json *found = NULL;
-    for (size_t i = 0; i < 4 && names[i]; i++) {
+    for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
         const struct json *value = json_member(api->body, names[i]);
         if (value && found && !same_value(value, found))
             wrong(api, names[i], "contradicts another name of the same field");
@@ -99,7 +101,7 @@ enum status fields_body(struct api *api)
     enum status status = request_read_body(request, api->match.route->body_max, &api->call.fault);
     if (status != ST_OK)
         return status;
-    if (!request_is_json(request))
+    if (!(api->match.route->flags & ROUTE_ANY_TYPE) && !request_is_json(request))
         return fault_set(&api->call.fault, ST_UNSUPPORTED, NULL, "The body must be application/json.");
     struct json_error error;
     const char *text = request->body_len ? request->body : "{}";
@@ -221,6 +223,16 @@ const char *field_json(struct api *api, const char *name, enum json_type type, s
     return text;
 }
 
+const struct json *field_array(struct api *api, const char *name, size_t max_elements)
+{
+    const struct json *value = find_typed(api, &name, FIELD_REQUIRED, JSON_ARRAY, "must be an array");
+    if (value && json_size(value) == 0)
+        wrong(api, name, "must not be empty");
+    if (value && json_size(value) > max_elements)
+        wrong(api, name, "has too many elements");
+    return value;
+}
+
 const char *field_email(struct api *api, const char *name)
 {
     const char *given = field_text(api, name, FIELD_REQUIRED, 254);
@@ -241,6 +253,39 @@ const char *field_name(struct api *api, const char *name)
     if (text && !pattern_matches(PATTERN_NAME, text))
         wrong(api, name, "must be a name of a-z, 0-9, _ and -");
     return text;
+}
+
+/* A thread's name as somebody wrote it; false: it is none. */
+static bool read_thread(struct api *api, const char *field, const char *given, struct thread_name *name)
+{
+    bool fits = given[0] && utf8_length(given, strlen(given)) <= THREAD_NAME_MAX && !has_control(given);
+    if (fits && thread_name_read(api->call.arena, given, name))
+        return true;
+    wrong(api, field, "must be the name of a thread");
+    return false;
+}
+
+bool field_thread(struct api *api, struct thread_name *name)
+{
+    const char *field = "thread_id";
+    const struct json *value = find_typed(api, &field, FIELD_OPTIONAL, JSON_STRING, "must be a string");
+    return value && read_thread(api, field, json_string(value, NULL), name);
+}
+
+bool query_thread(struct api *api, struct thread_name *name)
+{
+    const char *const *names = names_of("thread_id");
+    const char *given = NULL, *field = NULL;
+    for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
+        const char *value = request_query(api->request, names[i]);
+        if (value && given && strcmp(value, given) != 0)
+            wrong(api, names[i], "contradicts another name of the same field");
+        if (value && !given) {
+            given = value;
+            field = names[i];
+        }
+    }
+    return given && read_thread(api, field, given, name);
 }
 
 long query_int(struct api *api, const char *name, long min, long max, long absent)

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "base/json.h"
+#include "core/thread.h"
 
 /* FIELD_NOT_EMPTY may be absent or null. */
 enum field_need { FIELD_OPTIONAL, FIELD_NOT_EMPTY, FIELD_REQUIRED };
@@ -45,11 +46,18 @@ const char *field_bool(struct api *api, const char *name);
 /* An object or array as JSON text of at most max_bytes, also with its numbers written out; NULL when absent or null. */
 const char *field_json(struct api *api, const char *name, enum json_type type, size_t max_bytes);
 
+/* An array that must be there, of 1 to max_elements. */
+const struct json *field_array(struct api *api, const char *name, size_t max_elements);
+
 /* An e-mail address in lower case. */
 const char *field_email(struct api *api, const char *name);
 
 /* A helper's name; NULL when absent or null. */
 const char *field_name(struct api *api, const char *name);
+
+/* The name of a thread, by any of its aliases; false when absent or null. */
+bool field_thread(struct api *api, struct thread_name *name);
+bool query_thread(struct api *api, struct thread_name *name);
 
 /* Query parameters: a whole number in a range, a uuid, a name, "true" or "false". Absent answers the default or NULL.
  */

@@ -39,11 +39,19 @@ enum status chat_stream(struct api *api);
 enum status chat_events(struct api *api);
 enum status chat_stop(struct api *api);
 
+/* saves.c: whole sessions */
+enum status saves_list(struct api *api);
+enum status saves_save(struct api *api);
+
 /* projects.c */
 enum status projects_list(struct api *api);
 enum status projects_create(struct api *api);
 enum status projects_update(struct api *api);
 enum status projects_delete(struct api *api);
+enum status projects_invite(struct api *api);
+enum status projects_join(struct api *api);
+enum status projects_members(struct api *api);
+enum status projects_part(struct api *api);
 
 /* account.c: what stands beside sessions */
 enum status helpers_list(struct api *api);

@@ -75,18 +75,6 @@ enum status messages_list(struct api *api)
     return ST_OK;
 }
 
-static const char *role_field(struct api *api)
-{
-    static const char *const roles[] = {"user", "assistant", "system", "tool"};
-    const char *role = field_text(api, "role", FIELD_REQUIRED, 16);
-    for (size_t i = 0; role && i < sizeof(roles) / sizeof(roles[0]); i++)
-        if (strcmp(role, roles[i]) == 0)
-            return role;
-    if (role && role[0])
-        (void)!fault_field(&api->call.fault, "role", "must be user, assistant, system or tool");
-    return role;
-}
-
 enum status messages_create(struct api *api)
 {
     struct uuid session;
@@ -97,7 +85,7 @@ enum status messages_create(struct api *api)
     if (status != ST_OK)
         return status;
     struct message_new new_message = {
-        .role = role_field(api),
+        .role = view_role_field(api),
         .content = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes),
         .tool_calls = field_json(api, "tool_calls", JSON_ARRAY, TOOL_CALLS_MAX),
         .metadata = field_json(api, "metadata", JSON_OBJECT, METADATA_MAX),

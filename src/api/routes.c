@@ -7,6 +7,7 @@
  *   body                  the most bytes that are read of a body; 0: there is none
  *   flags                 ROUTE_IDEMPOTENT_KEY: it creates something, so Idempotency-Key is honoured
  *                         ROUTE_READ_ONLY: it only reads; ROUTE_UNCOUNTED: outside of the request quota
+ *                         ROUTE_ANY_TYPE: a JSON body is taken whatever its Content-Type says
  */
 #include "api/api.h"
 #include "api/handlers.h"
@@ -49,11 +50,18 @@ const struct route api_routes[] = {
     {METHOD_GET, V1 "/sessions/{id}/stream", ACCESS_USER, 0, 0, chat_stream},
     {METHOD_GET, V1 "/sessions/{id}/events", ACCESS_USER, 0, 0, chat_events},
     {METHOD_POST, V1 "/sessions/{id}/stop", ACCESS_USER, SMALL, 0, chat_stop},
+    /* Whole sessions: conf/dialects/saves.md. */
+    {METHOD_GET, V1 "/chat/sessions", ACCESS_USER, 0, 0, saves_list},
+    {METHOD_POST, V1 "/chat/session", ACCESS_USER, LARGE, KEYED, saves_save},
     /* Projects and helpers. */
     {METHOD_GET, V1 "/projects", ACCESS_USER, 0, READS, projects_list},
     {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},
     {METHOD_PATCH, V1 "/projects/{id}", ACCESS_USER, 4 * SMALL, 0, projects_update},
     {METHOD_DELETE, V1 "/projects/{id}", ACCESS_USER, SMALL, 0, projects_delete},
+    {METHOD_POST, V1 "/projects/{id}/invitations", ACCESS_USER, SMALL, 0, projects_invite},
+    {METHOD_POST, V1 "/projects/join", ACCESS_USER, SMALL, 0, projects_join},
+    {METHOD_GET, V1 "/projects/{id}/members", ACCESS_USER, 0, READS, projects_members},
+    {METHOD_DELETE, V1 "/projects/{id}/members/{id}", ACCESS_USER, SMALL, 0, projects_part},
     {METHOD_GET, V1 "/helpers", ACCESS_USER, 0, READS, helpers_list},
     /* The process. */
     {METHOD_GET, "/healthz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_live},

@@ -1,10 +1,10 @@
 /* Chat sessions of the caller. */
 #include <string.h>
 
+#include "api/cursor.h"
 #include "api/fields.h"
 #include "api/handlers.h"
 #include "api/views.h"
-#include "base/crypto.h"
 
 #define LIST_DEFAULT 20
 
@@ -15,44 +15,19 @@ static enum status reply_session(struct api *api, enum status status, unsigned c
     return status;
 }
 
-/* A cursor is opaque to clients: base64url of "last_message_at id" of the last row they saw. */
-static bool read_cursor(struct api *api, struct session_filter *filter)
-{
-    const char *cursor = request_query(api->request, "cursor");
-    if (!cursor)
-        return true;
-    size_t len = strlen(cursor);
-    char *text = arena_alloc(api->call.arena, len + 1);
-    long n = text ? crypto_base64url_decode(cursor, len, text, len) : -1;
-    char *space = n > 0 && strlen(text) == (size_t)n ? strchr(text, ' ') : NULL;
-    struct uuid id;
-    if (!space || !uuid_parse(&id, space + 1))
-        return false;
-    *space = '\0';
-    filter->after_time = text;
-    filter->after_id = arena_strdup(api->call.arena, id.text);
-    return strspn(text, "0123456789-:.TZ") == strlen(text) && filter->after_id;
-}
-
 static void write_next(struct api *api, const struct session_filter *filter, const struct session *last)
 {
-    struct buf link;
-    buf_init(&link, api->call.arena);
-    const char *text = arena_printf(api->call.arena, "%s %s", last->last_message_at, last->id.text);
-    char *cursor = text ? arena_alloc(api->call.arena, CRYPTO_BASE64_LEN(strlen(text)) + 1) : NULL;
-    if (!cursor)
-        return;
-    crypto_base64url(text, strlen(text), cursor);
-    buf_printf(&link, "</api/v1/sessions?limit=%u&cursor=%s", filter->limit, cursor);
+    struct buf filters;
+    buf_init(&filters, api->call.arena);
     if (filter->project_id)
-        buf_printf(&link, "&project_id=%s", filter->project_id);
+        buf_printf(&filters, "&project_id=%s", filter->project_id);
     if (filter->helper)
-        buf_printf(&link, "&helper=%s", filter->helper);
+        buf_printf(&filters, "&helper=%s", filter->helper);
     if (filter->is_active)
-        buf_printf(&link, "&active=%s", filter->is_active);
-    buf_add_text(&link, ">; rel=\"next\"");
-    if (buf_text(&link))
-        reply_header(api->reply, "Link", buf_text(&link));
+        buf_printf(&filters, "&active=%s", filter->is_active);
+    if (buf_text(&filters))
+        cursor_link(api, "/api/v1/sessions", filter->limit, &(struct cursor){last->last_message_at, last->id.text},
+                    buf_text(&filters));
 }
 
 enum status sessions_list(struct api *api)
@@ -63,8 +38,10 @@ enum status sessions_list(struct api *api)
         .helper = query_name(api, "helper"),
         .is_active = query_bool(api, "active"),
     };
-    if (!read_cursor(api, &filter))
-        (void)!fault_field(&api->call.fault, "cursor", "is not one that was given out");
+    struct cursor cursor;
+    cursor_read(api, &cursor);
+    filter.after_time = cursor.time;
+    filter.after_id = cursor.id;
     enum status status = fields_check(api);
     struct session_list list;
     if (status == ST_OK)

@@ -82,6 +82,14 @@ const char *view_url_field(struct api *api, const char *name)
     return url;
 }
 
+const char *view_role_field(struct api *api)
+{
+    const char *role = field_text(api, "role", FIELD_REQUIRED, 16);
+    if (role && role[0] && !message_role_is_known(role))
+        (void)!fault_field(&api->call.fault, "role", VIEW_ROLES);
+    return role;
+}
+
 const char *view_parent_field(struct api *api)
 {
     const char *parent = field_uuid(api, "parent_message_id", FIELD_OPTIONAL);

@@ -20,6 +20,8 @@ enum handover_kind {
 enum viewer_form {
     VIEWER_EVENTS, /* server-sent events with ids */
     VIEWER_JSON,   /* one JSON answer when the turn has ended */
+    VIEWER_FRAMES, /* events without ids, of few types, that name the thread: relay/frames.h */
+    VIEWER_REPLY,  /* one JSON answer {"response", "thread_id"} when the turn has ended */
 };
 
 struct handover {
@@ -27,6 +29,8 @@ struct handover {
     unsigned request_id; /* FastCGI's, for the answer's records */
     enum viewer_form form;
     const char *headers; /* "Name: value\r\n" lines of the answer, without its Content-Type and Status */
+    const char *thread;  /* VIEWER_FRAMES, VIEWER_REPLY: what the session is called; else NULL */
+    bool thread_twice;   /* VIEWER_FRAMES: `done` says it as threadId, too */
     long after;          /* the last event id that the viewer has */
     struct uuid user, session, turn;
     /* HANDOVER_TURN alone: */

@@ -5,6 +5,15 @@
 
 #include "base/json_writer.h"
 
+bool message_role_is_known(const char *role)
+{
+    static const char *const roles[] = {"user", "assistant", "system", "tool"};
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (strcmp(role, roles[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The thirteen columns of every query in sql/queries/message.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct message *message)
 {

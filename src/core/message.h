@@ -52,6 +52,9 @@ struct message_new {
     const char *parent_id;             /* NULL: the end of the active path */
 };
 
+/* Whether messages can have this role: user, assistant, system or tool. */
+bool message_role_is_known(const char *role);
+
 /* ST_NOT_FOUND for a session that is not there. An answer that is being written has the text that was saved so far; one
  * whose process is gone is ended as interrupted first (a second transaction, only where a page has such an answer). */
 enum status message_page(struct call *call, const struct uuid *session, const struct message_range *range,

@@ -1,6 +1,22 @@
 /* Projects: what a person groups sessions by, alone or with others. */
 #include "core/project.h"
 
+/* A row of (project_id, name, is_owner, created_at). */
+static void read_listed(const struct db_rows *rows, unsigned i, struct project *project)
+{
+    *project = (struct project){
+        .name = row_text(rows, i, 1),
+        .is_owner = row_bool(rows, i, 2),
+        .created_at = row_time(rows, i, 3),
+    };
+    (void)row_uuid(rows, i, 0, &project->id);
+}
+
+static enum status not_found(struct call *call)
+{
+    return fault_set(&call->fault, ST_NOT_FOUND, "project_not_found", "No such project.");
+}
+
 enum status project_list(struct call *call, struct project_list *list)
 {
     const struct db_rows *rows =
@@ -12,13 +28,8 @@ enum status project_list(struct call *call, struct project_list *list)
     list->project = arena_alloc(call->arena, rows->count * sizeof(*list->project));
     if (!list->project)
         return ST_UNAVAILABLE;
-    for (unsigned i = 0; i < rows->count; i++) {
-        struct project *project = &list->project[i];
-        (void)row_uuid(rows, i, 0, &project->id);
-        project->name = row_text(rows, i, 1);
-        project->is_owner = row_bool(rows, i, 2);
-        project->created_at = row_time(rows, i, 3);
-    }
+    for (unsigned i = 0; i < rows->count; i++)
+        read_listed(rows, i, &list->project[i]);
     return ST_OK;
 }
 
@@ -28,7 +39,7 @@ static enum status run_for_one(struct call *call, const struct db_rows *rows, st
     if (status != ST_OK)
         return status;
     if (rows->count == 0)
-        return fault_set(&call->fault, ST_NOT_FOUND, "project_not_found", "No such project.");
+        return not_found(call);
     *project = (struct project){
         .name = row_text(rows, 0, 1),
         .description = row_text(rows, 0, 2),
@@ -58,5 +69,48 @@ enum status project_update(struct call *call, const struct uuid *id, const struc
 enum status project_delete(struct call *call, const struct uuid *id)
 {
     db_add(&call->tx, QUERY_PROJECT_DELETE, call->user.text, id->text);
+    return call_run(call);
+}
+
+enum status project_owned(struct call *call, const struct uuid *id)
+{
+    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_OWNED, call->user.text, id->text);
+    enum status status = call_run(call);
+    return status == ST_OK && rows->count == 0 ? not_found(call) : status;
+}
+
+enum status project_join(struct call *call, const struct uuid *owner, const struct uuid *id, struct project *project)
+{
+    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_JOIN, call->user.text, owner->text, id->text);
+    enum status status = call_run(call);
+    if (status == ST_OK)
+        read_listed(rows, 0, project);
+    return status;
+}
+
+enum status project_members(struct call *call, const struct uuid *id, struct project_member_list *list)
+{
+    const struct db_rows *rows =
+        db_add(&call->tx, QUERY_PROJECT_MEMBERS, call->user.text, id->text, db_int(call->arena, PROJECT_MEMBERS_MAX));
+    enum status status = call_run(call);
+    if (status != ST_OK)
+        return status;
+    if (rows->count == 0)
+        return not_found(call);
+    list->count = rows->count;
+    list->member = arena_alloc(call->arena, rows->count * sizeof(*list->member));
+    if (!list->member)
+        return ST_UNAVAILABLE;
+    for (unsigned i = 0; i < rows->count; i++) {
+        (void)row_uuid(rows, i, 0, &list->member[i].user);
+        list->member[i].is_owner = row_bool(rows, i, 1);
+        list->member[i].created_at = row_time(rows, i, 2);
+    }
+    return ST_OK;
+}
+
+enum status project_part(struct call *call, const struct uuid *id, const struct uuid *member)
+{
+    db_add(&call->tx, QUERY_PROJECT_PART, call->user.text, id->text, member->text);
     return call_run(call);
 }

@@ -32,16 +32,12 @@ static enum status run_for_one(struct call *call, const struct db_rows *rows, st
     return ST_OK;
 }
 
-/* Where a list without a cursor begins: before the newest. */
-#define FIRST_TIME "infinity"
-#define FIRST_ID   "ffffffff-ffff-ffff-ffff-ffffffffffff"
-
 static const struct db_rows *queue_list(struct call *call, const struct session_filter *filter)
 {
     /* One row more than asked for tells whether there is a next page. */
     const char *limit = db_int(call->arena, (int64_t)filter->limit + 1);
-    const char *time = filter->after_time ? filter->after_time : FIRST_TIME;
-    const char *id = filter->after_time ? filter->after_id : FIRST_ID;
+    const char *time = filter->after_time ? filter->after_time : SESSION_FIRST_TIME;
+    const char *id = filter->after_time ? filter->after_id : SESSION_FIRST_ID;
     if (!filter->project_id && !filter->helper && !filter->is_active)
         return db_add(&call->tx, QUERY_SESSION_LIST, call->user.text, limit, time, id);
     return db_add(&call->tx, QUERY_SESSION_LIST_FILTERED, call->user.text, limit, time, id, filter->project_id,

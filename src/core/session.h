@@ -7,6 +7,10 @@
 #define SESSION_LIST_MAX  100
 #define SESSION_TITLE_MAX 200 /* characters */
 
+/* Where a list without a cursor begins: before the newest. */
+#define SESSION_FIRST_TIME "infinity"
+#define SESSION_FIRST_ID   "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
 struct session {
     struct uuid id;
     const char *title, *preview; /* NULL before the first message */

@@ -153,6 +153,7 @@ static enum status get_found(struct call *call, const struct db_rows *found, str
     if (rows->count == 0)
         return not_found(call);
     from_row(rows, turn);
+    turn->thread = row_text(rows, 0, 6);
     return row_uuid(rows, 0, 5, &turn->session) ? ST_OK : ST_INTERNAL;
 }
 
@@ -217,18 +218,22 @@ enum status turn_events(struct call *call, const struct uuid *turn, long after, 
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;
-    rows->count = found->count;
+    size_t room = (size_t)call->settings->max_body_bytes, bytes = 0;
     rows->row = arena_alloc(call->arena, found->count * sizeof(*rows->row));
     if (!rows->row)
         return ST_UNAVAILABLE;
     for (unsigned i = 0; i < found->count; i++) {
         struct turn_row *row = &rows->row[i];
+        bytes += row_length(found, i, 2);
+        if (i && bytes > room)
+            break;
         row->id = (long)row_int(found, i, 0);
         row->data = row_text(found, i, 2);
         if (i == 0 && is_text(row_text(found, i, 1)))
             row->data = cut_event(call, row->id, after, row->data);
         if (!row->data)
             return ST_UNAVAILABLE;
+        rows->count = i + 1;
     }
     return ST_OK;
 }

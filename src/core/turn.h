@@ -29,6 +29,7 @@ struct turn_begun {
 
 struct turn {
     struct uuid id, message, user_message, session;
+    const char *thread; /* what the session is called; only of turn_of_key and turn_of_text */
     bool running;
     long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
 };
@@ -60,7 +61,8 @@ enum status turn_latest(struct call *call, const struct uuid *session, struct tu
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;
 
-/* Saved events past an id, oldest first, at most TURN_EVENTS_MAX. An id inside a joined text gives the rest of it. */
+/* Saved events past an id, oldest first, at most TURN_EVENTS_MAX and, but for the first one, not more text than a
+ * request may bring. An id inside a joined text gives the rest of it. */
 enum status turn_events(struct call *call, const struct uuid *turn, long after, struct turn_rows *rows) MUST_CHECK;
 
 /* Asks the running turn of the session to stop; *running is false when there is none. */

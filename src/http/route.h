@@ -27,6 +27,7 @@ enum route_flags {
     ROUTE_IDEMPOTENT_KEY = 1, /* creates something: Idempotency-Key is honoured */
     ROUTE_READ_ONLY = 2,      /* its transaction only reads */
     ROUTE_UNCOUNTED = 4,      /* outside the request quota: health and metrics */
+    ROUTE_ANY_TYPE = 8,       /* a JSON body is taken whatever its Content-Type says */
 };
 
 struct route {

@@ -158,8 +158,22 @@ static void write_done(const struct audience *audience, const struct json *first
     write_answer(out, 200, "OK", "application/json", headers, &body);
 }
 
-void answer_write(const struct audience *audience, const char *headers, const char *request, struct arena *arena,
-                  struct buf *out)
+static void write_response(const struct audience *audience, const char *thread, const char *headers,
+                           struct arena *arena, struct buf *out)
+{
+    struct json_writer json;
+    struct buf body;
+    buf_init(&body, arena);
+    json_writer_init(&json, &body);
+    json_begin_object(&json);
+    put_log_text(&json, &audience->log, TURN_TOKEN, "response", arena);
+    json_put_text(&json, "thread_id", thread);
+    json_end_object(&json);
+    write_answer(out, 200, "OK", "application/json", headers, &body);
+}
+
+void answer_write(const struct audience *audience, const char *thread, const char *headers, const char *request,
+                  struct arena *arena, struct buf *out)
 {
     size_t n;
     const char *words = turn_log_first_words(&audience->log, &n);
@@ -171,7 +185,10 @@ void answer_write(const struct audience *audience, const char *headers, const ch
     const struct json *last = read_event(arena, words, n);
     const char *type = text_member(last, "type");
     if (type && strcmp(type, turn_event_name(TURN_DONE)) == 0) {
-        write_done(audience, first, last, headers, arena, out);
+        if (thread)
+            write_response(audience, thread, headers, arena, out);
+        else
+            write_done(audience, first, last, headers, arena, out);
         return;
     }
     const struct json *retry = last ? json_member(last, "retry_after") : NULL;

@@ -33,6 +33,10 @@
 /* The kind's byte. */
 static const char kind_bytes[] = {[HANDOVER_TURN] = 'T', [HANDOVER_WATCH] = 'W', [HANDOVER_STOP] = 'S'};
 
+/* The viewer's forms, as they travel. */
+static const char *const form_names[] = {
+    [VIEWER_EVENTS] = "events", [VIEWER_JSON] = "json", [VIEWER_FRAMES] = "frames", [VIEWER_REPLY] = "reply"};
+
 /* Room for descriptors beside a message, aligned as the kernel wants it. */
 union control {
     struct cmsghdr header;
@@ -60,7 +64,9 @@ static void write_head(const struct handover *handover, struct buf *out)
     json_put_text(&writer, "request", handover->request);
     if (handover->kind != HANDOVER_STOP) {
         json_put_int(&writer, "request_id", handover->request_id);
-        json_put_bool(&writer, "json", handover->form == VIEWER_JSON);
+        json_put_text(&writer, "form", form_names[handover->form]);
+        json_put_text(&writer, "thread", handover->thread);
+        json_put_bool(&writer, "thread_twice", handover->thread_twice);
         json_put_text(&writer, "headers", handover->headers);
         json_put_int(&writer, "after", handover->after);
     }
@@ -275,17 +281,31 @@ static bool is_headers(const char *text)
     return true;
 }
 
+static bool take_form(const struct json *head, enum viewer_form *form)
+{
+    const char *name;
+    if (!take_text(head, "form", false, &name))
+        return false;
+    for (unsigned i = 0; i < sizeof(form_names) / sizeof(form_names[0]); i++) {
+        *form = (enum viewer_form)i;
+        if (strcmp(name, form_names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What all that bring a connection say of it. */
 static bool take_viewer(const struct json *head, struct handover *handover)
 {
     int64_t request_id, after;
-    bool json;
-    if (!take_int(head, "request_id", 1, REQUEST_ID_MAX, &request_id) || !take_bool(head, "json", &json) ||
+    if (!take_int(head, "request_id", 1, REQUEST_ID_MAX, &request_id) || !take_form(head, &handover->form) ||
+        !take_text(head, "thread", handover->form == VIEWER_EVENTS || handover->form == VIEWER_JSON,
+                   &handover->thread) ||
+        !take_bool(head, "thread_twice", &handover->thread_twice) ||
         !take_text(head, "headers", false, &handover->headers) || !is_headers(handover->headers) ||
         !take_int(head, "after", 0, INT64_MAX, &after))
         return false;
     handover->request_id = (unsigned)request_id;
-    handover->form = json ? VIEWER_JSON : VIEWER_EVENTS;
     handover->after = (long)after;
     return true;
 }

@@ -32,7 +32,7 @@
 #define INBOX_MAX          ((size_t)128 << 20)
 #define SCRATCH_BASE       ((size_t)64 << 20)
 #define HANDOVERS_AT_ONCE  16
-#define DESCRIPTORS_APART  64 /* for the log, the database, what libraries open */
+#define DESCRIPTORS_APART  128 /* for the log, the database, libraries, and what is kept open to the model server */
 #define DESCRIPTORS_AT_ALL 1024
 #define SAVE_MS            10000
 #define REST_MS            5000

@@ -35,7 +35,8 @@ struct saver {
     struct batch *batch;
     struct arena *arena;
     struct job_list waiting[SAVER_WAITS];
-    bool hurry; /* somebody planned for now */
+    unsigned at_most; /* jobs of a batch: fewer after one that was not answered, which may just have been too much */
+    bool hurry;       /* somebody planned for now */
     int64_t next_start;
     bool away; /* said in the log */
     struct loop_watch watch;
@@ -162,6 +163,10 @@ static void on_done(void *context, struct batch_item *items, unsigned count)
     }
     if (unknown == count)
         saver->next_start = clock_monotonic_ms() + PAUSE_MS;
+    if (unknown)
+        saver->at_most = count > 1 ? count / 2 : 1;
+    else
+        saver->at_most = saver->at_most < BATCH_ITEMS_MAX / 2 ? saver->at_most * 2 : BATCH_ITEMS_MAX;
     say_away(saver, unknown == count);
     arena_reset(saver->arena);
 }
@@ -185,7 +190,7 @@ static int compare_users(const void *a, const void *b)
 static unsigned take_jobs(struct saver *saver, struct saver_job **jobs)
 {
     unsigned count = 0;
-    for (struct saver_job *job; count < BATCH_ITEMS_MAX && (job = saver->waiting[SAVER_NOW].first);) {
+    for (struct saver_job *job; count < saver->at_most && (job = saver->waiting[SAVER_NOW].first);) {
         list_remove(&saver->waiting[SAVER_NOW], job);
         jobs[count++] = job;
     }
@@ -219,8 +224,11 @@ static void start_batch(struct saver *saver, int64_t now)
     unsigned count = ask_jobs(saver, jobs, take_jobs(saver, jobs), items);
     saver->hurry = saver->waiting[SAVER_NOW].first != NULL;
     saver->next_start = now + PACE_MS;
-    if (!count)
+    if (!count) {
+        /* What did not fit has taken room all the same. */
+        arena_reset(saver->arena);
         return;
+    }
     stop_watching(saver);
     batch_start(saver->batch, items, count);
     start_watching(saver);
@@ -260,6 +268,7 @@ struct saver *saver_new(struct loop *loop, const struct settings *settings)
     if (!saver)
         return NULL;
     saver->loop = loop;
+    saver->at_most = BATCH_ITEMS_MAX;
     saver->watch = (struct loop_watch){.fd = -1, .ready = on_ready};
     saver->timer = (struct loop_timer){.at = INT64_MAX, .ring = on_timer};
     saver->arena = arena_new(ARENA_BASE + 16 * (size_t)settings->max_answer_bytes);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -43,6 +44,7 @@ struct transfer {
     void *owner;
     size_t len;
     size_t header_bytes;
+    bool odd;  /* it came with headers that are not taken */
     bool dead; /* stopped while curl ran */
 };
 
@@ -96,7 +98,7 @@ static void read_end(const struct transfer *transfer, CURLcode code, struct tran
 {
     curl_off_t seconds = 0;
     *end = (struct transfer_end){.how = judge(code)};
-    if (transfer->header_bytes > HEADERS_MAX)
+    if (transfer->odd)
         end->how = TRANSFER_UNREADABLE;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &end->status);
     if (end->status == 429)
@@ -152,12 +154,29 @@ static int on_connected(void *owner, char *address, char *local, int port, int l
     return go_on ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
+/* Whether the body would come packed, which nobody asked for: curl unpacks that all the same, and a few bytes then keep
+ * the loop busy for as long as their sender likes. */
+static bool is_packed(const char *line, size_t n)
+{
+    static const char name[] = "Transfer-Encoding:";
+    size_t at = sizeof(name) - 1;
+    if (n < at || strncasecmp(line, name, at) != 0)
+        return false;
+    while (at < n && strchr(" \t", line[at]) && line[at])
+        at++;
+    while (n > at && strchr(" \t\r\n", line[n - 1]) && line[n - 1])
+        n--;
+    bool chunked = n - at == strlen("chunked") && strncasecmp(line + at, "chunked", n - at) == 0;
+    bool identity = n - at == strlen("identity") && strncasecmp(line + at, "identity", n - at) == 0;
+    return !chunked && !identity;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t n, void *owner)
 {
     struct transfer *transfer = owner;
-    (void)bytes;
     transfer->header_bytes += size * n;
-    return transfer->header_bytes > HEADERS_MAX ? 0 : size * n;
+    transfer->odd |= transfer->header_bytes > HEADERS_MAX || is_packed(bytes, size * n);
+    return transfer->odd ? 0 : size * n;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *owner)

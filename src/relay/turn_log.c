@@ -21,14 +21,6 @@ static const char *const event_names[] = {
     [TURN_TOOL_CALL] = "tool_call", [TURN_DONE] = "done",     [TURN_ERROR] = "error",
 };
 
-/* A part of a segment that is told as one event. */
-struct piece {
-    enum turn_event type;
-    const char *text;
-    size_t len;
-    long end;
-};
-
 const char *turn_event_name(enum turn_event type)
 {
     return event_names[type];
@@ -139,11 +131,11 @@ static bool is_inside_character(char c)
 }
 
 /* What the segment has in (after, upto], at most max bytes but a character at least. */
-static struct piece cut(const struct turn_log *log, const struct turn_segment *segment, long after, long upto,
-                        size_t max)
+static struct turn_piece cut(const struct turn_log *log, const struct turn_segment *segment, long after, long upto,
+                             size_t max)
 {
     const char *text = log->text + segment->from;
-    struct piece piece = {.type = segment->type, .text = text, .len = segment->len, .end = segment->end};
+    struct turn_piece piece = {.type = segment->type, .text = text, .len = segment->len, .end = segment->end};
     if (!is_text(segment->type))
         return piece;
     long start = segment->end - (long)segment->len;
@@ -166,7 +158,7 @@ static struct piece cut(const struct turn_log *log, const struct turn_segment *s
     return piece;
 }
 
-static void write_data(struct json_writer *json, const struct piece *piece)
+static void write_data(struct json_writer *json, const struct turn_piece *piece)
 {
     if (!is_text(piece->type)) {
         buf_add(json->out, piece->text, piece->len);
@@ -200,31 +192,48 @@ void turn_log_text(const struct turn_log *log, enum turn_event type, struct buf 
             buf_add(out, log->text + log->segment[i].from, log->segment[i].len);
 }
 
-long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out)
+long turn_log_write(const struct turn_log *log, long after, long upto, size_t max_bytes, turn_log_writer *writer,
+                    const void *how, struct buf *out)
 {
     size_t left = max_bytes;
     if (after < 0)
         after = 0;
     for (unsigned i = find(log, after); i < log->segments && after < upto && left; i++) {
-        struct piece piece = cut(log, &log->segment[i], after, upto, left);
+        struct turn_piece piece = cut(log, &log->segment[i], after, upto, left);
         after = piece.end;
         if (!piece.len)
             continue;
-        struct json_writer json;
-        json_writer_init(&json, out);
-        write_id(out, piece.end);
-        write_data(&json, &piece);
-        buf_add(out, "\n\n", 2);
+        if (!writer(&piece, how, out)) {
+            /* However much of it there is. */
+            after = log->segment[i].end < upto ? log->segment[i].end : upto;
+            continue;
+        }
         /* A piece that ends before its segment used up what may be given, but for part of a character. */
         left = piece.end == log->segment[i].end && piece.len < left ? left - piece.len : 0;
     }
     return after;
 }
 
+static bool write_event(const struct turn_piece *piece, const void *how, struct buf *out)
+{
+    struct json_writer json;
+    (void)how;
+    json_writer_init(&json, out);
+    write_id(out, piece->end);
+    write_data(&json, piece);
+    buf_add(out, "\n\n", 2);
+    return true;
+}
+
+long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out)
+{
+    return turn_log_write(log, after, upto, max_bytes, write_event, NULL, out);
+}
+
 static void write_rows(const struct turn_log *log, long after, long upto, struct json_writer *json)
 {
     for (unsigned i = find(log, after); i < log->segments && after < upto; i++) {
-        struct piece piece = cut(log, &log->segment[i], after, upto, SIZE_MAX);
+        struct turn_piece piece = cut(log, &log->segment[i], after, upto, SIZE_MAX);
         after = piece.end;
         json_begin_object(json);
         json_put_int(json, "id", piece.end);
@@ -246,6 +255,17 @@ void turn_log_write_rows(const struct turn_log *log, long after, long cut_at, lo
     }
     write_rows(log, after, upto, &json);
     json_end_array(&json);
+}
+
+long turn_log_reach(const struct turn_log *log, long after, unsigned max_events, size_t max_bytes)
+{
+    size_t left = max_bytes;
+    for (unsigned i = find(log, after); i < log->segments && max_events-- && left; i++) {
+        struct turn_piece piece = cut(log, &log->segment[i], after, log->end, left);
+        after = piece.end;
+        left = piece.end == log->segment[i].end && piece.len < left ? left - piece.len : 0;
+    }
+    return after;
 }
 
 static const char *words(const struct turn_log *log, unsigned index, size_t *n)

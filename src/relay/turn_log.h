@@ -33,6 +33,17 @@ struct turn_log {
     unsigned segments, segments_cap;
 };
 
+/* One event, or a part of a text event, as it is told. */
+struct turn_piece {
+    enum turn_event type;
+    const char *text; /* token, reasoning: its text; others: the whole event as JSON */
+    size_t len;
+    long end; /* the id reached */
+};
+
+/* How a piece is written out; `how` is the caller's. False: it is left out. */
+typedef bool turn_log_writer(const struct turn_piece *piece, const void *how, struct buf *out);
+
 void turn_log_init(struct turn_log *log);
 void turn_log_fini(struct turn_log *log);
 
@@ -46,16 +57,23 @@ enum status turn_log_add_event(struct turn_log *log, enum turn_event type, const
 /* The text of all events of a type (TURN_TOKEN: the answer so far) together, into out. */
 void turn_log_text(const struct turn_log *log, enum turn_event type, struct buf *out);
 
-/* Server-sent events ("id: n\ndata: {...}\n\n") of what lies in (after, upto], at most about max_bytes of it in one go,
- * but one event at least; answers the id reached. A text event that `after`, `upto` or max_bytes cuts is given in part.
- * upto is an id that was given out; after may be anything that a client says: it is taken as the nearest id that can
- * be. */
+/* Writes what lies in (after, upto], at most about max_bytes of it in one go, but one event at least, without what the
+ * writer leaves out; answers the id reached. A text event that `after`, `upto` or max_bytes cuts is given in part. upto
+ * is an id that was given out; after may be anything that a client says: it is taken as the nearest id that can be. */
+long turn_log_write(const struct turn_log *log, long after, long upto, size_t max_bytes, turn_log_writer *writer,
+                    const void *how, struct buf *out);
+
+/* The same as server-sent events: "id: n\ndata: {...}\n\n". */
 long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out);
 
 /* The same events as rows to save: a JSON array of {"id", "type", "data"}, data as viewers get it ({"type", "content"}
  * for text). A text event that lies across the id cut_at is given as two rows: what was sent once is so sent again
  * just as it was. */
 void turn_log_write_rows(const struct turn_log *log, long after, long cut_at, long upto, struct buf *out);
+
+/* The furthest id to which what lies behind `after`, an id that was given out, is at most so many events and about so
+ * many bytes; one event at least, or part of a text. log->end: all of it is. */
+long turn_log_reach(const struct turn_log *log, long after, unsigned max_events, size_t max_bytes);
 
 /* The JSON text of the last event when it is done or error, not NUL-terminated; NULL: the log has no end yet. */
 const char *turn_log_last_words(const struct turn_log *log, size_t *n);

@@ -3,7 +3,8 @@
  *
  * What must stay true: what was sent to be saved and is not known to be saved is sent again just as it was, under the
  * same ids; viewers see the event that ends a turn only when it is stored with all that stands before it, or get an
- * error that stands nowhere; once the end is decided the log does not change.
+ * error that stands nowhere; once the end is decided the log does not change; what is saved at once is bounded, however
+ * long the database was away, so that no turn becomes one that can never be saved, or that holds up the others.
  */
 #include "relay/turn_stream.h"
 
@@ -25,11 +26,15 @@
 #include "relay/upstream.h"
 
 #define LEASE_SECONDS "20"
-#define SAVE_BYTES    4096   /* so much new text is saved at once */
+#define SAVE_BYTES    4096   /* new text waits until it is so much, or a while */
+#define EVENTS_MAX    100000 /* of an answer: more cannot be saved and told at a sane price */
 #define TELL_MS       30000  /* an end that is not saved so long is told as such */
 #define GIVE_UP_MS    300000 /* and so long is tried on */
 #define WORD_MAX      128    /* of what a model server calls things */
 #define TEXT_MAX      ((size_t)1 << 30)
+/* At most so much is saved in one go. */
+#define PART_BYTES  ((size_t)1 << 20)
+#define PART_EVENTS 4096
 /* The log holds the answer, and what stands around its events. */
 #define LOG_FACTOR 4
 #define LOG_BASE   ((size_t)64 << 10)
@@ -278,7 +283,7 @@ static void note_new(struct turn_stream *stream, enum status added)
     saver_plan(stream->audience.relay->saver, &stream->job, much ? SAVER_NOW : SAVER_SOON);
     if (added != ST_OK)
         doom(stream, "overloaded", "There was no memory for the rest of the answer.");
-    else if (log->text_len + log->segments * sizeof(*log->segment) > max)
+    else if (log->text_len + log->segments * sizeof(*log->segment) > max || log->segments > EVENTS_MAX)
         doom(stream, "answer_too_long", "The answer was longer than is allowed.");
 }
 
@@ -336,12 +341,23 @@ static const struct upstream_events events = {
 
 /* --- saving --- */
 
+static long reach(const struct turn_stream *stream, long after)
+{
+    return turn_log_reach(&stream->audience.log, after, PART_EVENTS, PART_BYTES);
+}
+
+/* Whether the end can go with all that is not stored yet, or parts of that have to go first. */
+static bool is_end_near(const struct turn_stream *stream)
+{
+    return stream->phase == ENDING && reach(stream, stream->sent) == stream->audience.log.end;
+}
+
 /* What is new with the lease; what was sent before and is not known to be stored goes again as it was, alone. */
 static bool ask_checkpoint(struct turn_stream *stream, struct batch_item *item, struct arena *arena)
 {
     struct turn_log *log = &stream->audience.log;
     if (stream->sent == stream->saved)
-        stream->sent = log->end;
+        stream->sent = reach(stream, stream->saved);
     const char *rows = NULL;
     if (stream->sent > stream->saved) {
         struct buf out;
@@ -392,7 +408,7 @@ static bool ask_finish(struct turn_stream *stream, struct batch_item *item, stru
 static bool on_ask(struct saver_job *job, struct batch_item *item, struct arena *arena)
 {
     struct turn_stream *stream = stream_of_job(job);
-    return stream->phase == RUNNING ? ask_checkpoint(stream, item, arena) : ask_finish(stream, item, arena);
+    return is_end_near(stream) ? ask_finish(stream, item, arena) : ask_checkpoint(stream, item, arena);
 }
 
 static void plan_next(struct turn_stream *stream)
@@ -406,6 +422,7 @@ static void plan_next(struct turn_stream *stream)
 static void checkpoint_answered(struct turn_stream *stream, const char *word)
 {
     stream->saved = stream->sent;
+    stream->ending.since = clock_monotonic_ms();
     if (strcmp(word, "gone") == 0) {
         abandon(stream, "turn_gone", "The answer was ended elsewhere, or its session removed.");
         return;

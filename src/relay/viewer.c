@@ -20,6 +20,7 @@
 #include "http/record.h"
 #include "relay/answer.h"
 #include "relay/audience.h"
+#include "relay/frames.h"
 #include "relay/loop.h"
 #include "relay/state.h"
 
@@ -36,12 +37,14 @@ struct viewer {
     struct viewer *next, *previous;
     char *headers; /* lines of the answer; NULL once they were sent */
     char *request; /* its id, behind the lines in the same memory; NULL: none */
+    char *thread;  /* what its form calls the session; NULL: nothing */
     char *rest;    /* what the socket did not take yet; NULL: it took all */
     size_t rest_len, rest_at;
     int64_t last_out; /* when it last took something */
     long seen;
     unsigned request_id;
     enum viewer_form form;
+    bool thread_twice;
     bool started; /* the header block was made */
     bool ended;   /* END_REQUEST was made */
     bool gone;
@@ -161,6 +164,38 @@ static void begin_events(struct viewer *viewer, struct buf *out)
     viewer->headers = viewer->request = NULL;
 }
 
+/* Whether it is told as things happen, not once at the end. */
+static bool is_streamed(const struct viewer *viewer)
+{
+    return viewer->form == VIEWER_EVENTS || viewer->form == VIEWER_FRAMES;
+}
+
+/* What it has not seen, in its form. */
+static void write_chunk(struct viewer *viewer, struct buf *body)
+{
+    const struct audience *audience = viewer->audience;
+    const struct frames frames = {.thread = viewer->thread, .twice = viewer->thread_twice};
+    if (viewer->form == VIEWER_FRAMES)
+        viewer->seen =
+            turn_log_write(&audience->log, viewer->seen, audience->visible, CHUNK, frames_write, &frames, body);
+    else
+        viewer->seen = turn_log_write_sse(&audience->log, viewer->seen, audience->visible, CHUNK, body);
+}
+
+/* The end that stands behind the log. */
+static void write_last_words(const struct viewer *viewer, struct buf *body)
+{
+    const char *words = viewer->audience->last_words;
+    const struct turn_piece piece = {.type = TURN_ERROR, .text = words, .len = strlen(words)};
+    if (viewer->form == VIEWER_FRAMES) {
+        (void)frames_write(&piece, NULL, body);
+        return;
+    }
+    buf_add_text(body, "data: ");
+    buf_add_text(body, words);
+    buf_add_text(body, "\n\n");
+}
+
 /* One chunk of what is new; false: nothing is. */
 static bool push_chunk(struct viewer *viewer)
 {
@@ -172,13 +207,10 @@ static bool push_chunk(struct viewer *viewer)
     if (audience->over && viewer->seen > audience->visible)
         viewer->seen = audience->visible - 1;
     if (viewer->seen < audience->visible)
-        viewer->seen = turn_log_write_sse(&audience->log, viewer->seen, audience->visible, CHUNK, &body);
+        write_chunk(viewer, &body);
     bool end = audience->over && viewer->seen >= audience->visible;
-    if (end && audience->last_words) {
-        buf_add_text(&body, "data: ");
-        buf_add_text(&body, audience->last_words);
-        buf_add_text(&body, "\n\n");
-    }
+    if (end && audience->last_words)
+        write_last_words(viewer, &body);
     if (!body.len && !body.failed && !end)
         return false;
     put(viewer, &body, end);
@@ -193,7 +225,8 @@ static void push_answer(struct viewer *viewer)
     struct buf body;
     buf_init(&body, audience->relay->scratch);
     viewer->started = true;
-    answer_write(audience, viewer->headers, viewer->request, audience->relay->scratch, &body);
+    const char *thread = viewer->form == VIEWER_REPLY ? viewer->thread : NULL;
+    answer_write(audience, thread, viewer->headers, viewer->request, audience->relay->scratch, &body);
     put(viewer, &body, true);
 }
 
@@ -204,9 +237,9 @@ static bool is_free_to_send(const struct viewer *viewer)
 
 void viewer_push(struct viewer *viewer)
 {
-    if (viewer->form == VIEWER_JSON && is_free_to_send(viewer))
+    if (!is_streamed(viewer) && is_free_to_send(viewer))
         push_answer(viewer);
-    while (viewer->form == VIEWER_EVENTS && is_free_to_send(viewer))
+    while (is_streamed(viewer) && is_free_to_send(viewer))
         if (!push_chunk(viewer))
             break;
     if (viewer->gone || (viewer->ended && !viewer->rest))
@@ -239,7 +272,7 @@ static void on_timer(struct loop_timer *timer)
     int64_t now = clock_monotonic_ms();
     if (viewer->rest && now - viewer->last_out >= STALL_MS)
         viewer->gone = true;
-    if (!viewer->rest && now - viewer->last_out >= KEEP_ALIVE_MS && viewer->form == VIEWER_EVENTS && viewer->started) {
+    if (!viewer->rest && now - viewer->last_out >= KEEP_ALIVE_MS && is_streamed(viewer) && viewer->started) {
         struct buf body;
         buf_init(&body, viewer->audience->relay->scratch);
         buf_add_text(&body, keep_alive);
@@ -265,7 +298,8 @@ static bool keep_texts(struct viewer *viewer, const struct handover *handover)
     memcpy(viewer->headers, headers, headers_size);
     if (request_size)
         viewer->request = memcpy(viewer->headers + headers_size, handover->request, request_size);
-    return true;
+    viewer->thread = handover->thread ? strdup(handover->thread) : NULL;
+    return viewer->thread || !handover->thread;
 }
 
 static void link_to(struct viewer *viewer, struct audience *audience)
@@ -292,6 +326,7 @@ bool viewer_add(struct audience *audience, const struct handover *handover, int 
     viewer->seen = handover->after > 0 ? handover->after : 0;
     viewer->request_id = handover->request_id;
     viewer->form = handover->form;
+    viewer->thread_twice = handover->thread_twice;
     link_to(viewer, audience);
     if (keep_texts(viewer, handover) && loop_watch(audience->relay->loop, &viewer->watch, EPOLLRDHUP) &&
         loop_set_timer(audience->relay->loop, &viewer->timer, viewer->last_out + KEEP_ALIVE_MS))
@@ -316,6 +351,7 @@ void viewer_free(struct viewer *viewer)
     audience->relay->viewers--;
     audience_touch(audience);
     free(viewer->headers);
+    free(viewer->thread);
     free(viewer->rest);
     free(viewer);
 }

@@ -103,7 +103,9 @@ static bool worker_init(struct worker *worker)
 {
     const struct settings *settings = worker->app.settings;
     worker->left = lifetime(worker, settings->max_requests);
-    worker->arena = arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes);
+    /* The longest answer is one message, which may be six times as long as JSON, and must be readable. */
+    worker->arena =
+        arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes + 16 * (size_t)settings->max_answer_bytes);
     worker->app.db = db_new(settings);
     worker->fcgi = fcgi_new(worker->place->listen_fd);
     if (!worker->place->relays)

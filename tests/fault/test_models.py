@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import time
 import uuid
 
 import pytest
 
 from model import TEXT, Model
-from parley import Parley, free_port
+from parley import Parley, binary, free_port
 from people import person, run_sql
 from postgres import UNPRIVILEGED
 from sse import Stream
@@ -40,6 +41,7 @@ FAULTS = {
     "garbage": ("model_garbled", SOME, 502),
     "not-http": ("model_garbled", "", 502),
     "html": ("model_garbled", "", 502),
+    "packed": ("model_garbled", "", 502),
     "long-line": ("model_garbled", "", 502),
     "flood-headers": ("model_garbled", "", 502),
     "error-inband": ("model_error", SOME, 502),
@@ -81,6 +83,16 @@ HABITS = {
     "500-once:once": ("attempt 2", (7, 11)),
     "503-then-ok:once-503": ("attempt 2", (7, 11)),
 }
+
+
+class Poor(Parley):
+    """One whose processes may have few descriptors."""
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.master = subprocess.Popen(["prlimit", "--nofile=192:192", *UNPRIVILEGED, binary(), "serve", "-c", self.config],
+                                           cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           start_new_session=True)
 
 
 class Polite(Turn):
@@ -283,6 +295,22 @@ def test_an_answer_of_ten_megabytes_is_whole_and_one_byte_more_is_too_long(patie
           f"the relay has {own_memory(relay) >> 10} KB afterwards")
 
 
+@pytest.mark.parametrize("letter", ["x", "\x01"], ids=["plain", "escaped"])
+def test_the_longest_answer_can_be_read_and_polled(patient, letter):
+    user = person(patient)
+    size = 10 << 20
+    turn, = finished([Turn(user, f"script:big:{size}:{letter}")], 120)
+    assert turn.code == "done"
+    assert answer_of(turn)["content"] == letter * size
+    polled, after, last = [], 0, None
+    while last != "done":
+        answer = user.get(f"/api/v1/sessions/{turn.session}/events?after={after}")
+        assert answer.status == 200 and len(answer.body) < 16 << 20, answer
+        polled += [event["content"] for event in answer.json if event["type"] == "token"]
+        after, last = answer.json[-1]["id"], answer.json[-1]["type"]
+    assert "".join(polled) == letter * size
+
+
 # Who is asked, and with what
 
 def test_the_key_goes_to_the_server_and_nowhere_else(postgres, model):
@@ -305,6 +333,24 @@ def test_the_key_goes_to_the_server_and_nowhere_else(postgres, model):
         for pid in parley.workers():
             with open(f"/proc/{pid}/environ", "rb") as environment:
                 assert key.encode() not in environment.read()
+
+
+def test_where_descriptors_are_few_nobody_is_cut_off(postgres, model):
+    """Connections that are kept to the model server take some too."""
+    with Poor({**OPTIONS, "model_url": model.url}, postgres=postgres) as parley:
+        users = [person(parley) for _ in range(80)]
+        with parley.expecting("5xx"):
+            crowd = finished([Turn(user, "script:slow:20:50") for user in users])
+            turn = Turn(users[0], "script:slow:60:50")
+            turn.wait_for_text()
+            streams = [Stream(users[0], "GET", f"/api/v1/sessions/{turn.session}/stream?after=0") for _ in range(140)]
+            late, = finished([Turn(users[1], "script:slow:2:10")])
+        assert {one.status for one in [*crowd, *streams, late]} <= {200, 503}, [one.status for one in [*crowd, *streams, late]]
+        for stream in streams:
+            stream.close()
+        finished([turn])
+        assert turn.code == "done" and all(row.status != "streaming" for row in stored(parley, [*crowd, turn, late]).values())
+        until(lambda: quick(users[0]), what="room again")
 
 
 def test_no_server_at_all_is_told_at_once(postgres):

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from load import is_alive
+from model import Model
 from parley import Parley
 from people import person, run_sql
 from postgres import Postgres
@@ -150,3 +151,20 @@ def test_a_database_that_stands_still_is_waited_for(parley, postgres):
         finished(turns)
         until(lambda: user.get("/readyz").status == 200, what="the service")
     assert check(parley, turns) == len(turns)
+
+
+def test_an_answer_in_very_many_pieces_is_saved_in_parts_and_holds_nobody_up(postgres):
+    """All that comes while the database stands still is more than it takes in one go before its time is over."""
+    with Model() as model, Parley({**OPTIONS, "model_url": model.url}, postgres=postgres) as parley:
+        user = person(parley)
+        turns = [Turn(user, "script:pieces:48000") for _ in range(3)] + [Turn(user, "script:pieces:600000")]
+        for turn in turns:
+            turn.wait_for_text()
+        with stopped(*postgres.processes()):
+            time.sleep(6)
+        assert quick(user, "and meanwhile").over_at - time.monotonic() < 5
+        finished(turns)
+        assert [turn.code for turn in turns] == ["done"] * 3 + ["answer_too_long"]
+        rows = stored(parley, turns)
+        assert all(turn.seen == rows[turn.session].content for turn in turns)
+        assert [turn.seen for turn in turns[:3]] == ["b" * 48000] * 3

@@ -1,8 +1,6 @@
 """Signing up, in and out; tokens of both kinds; the cookie; who counts as the caller."""
 import hmac
-import os
 import statistics
-import subprocess
 import threading
 import time
 import uuid
@@ -319,21 +317,12 @@ def test_without_a_token_nobody_is_anybody(client, header):
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
-def write_secret(parley, name):
-    path = os.path.join(parley.folder, name)
-    with open(path, "w") as file:
-        file.write(os.urandom(32).hex())
-    os.chmod(path, 0o600)
-    subprocess.run(["chown", "--reference", parley.config, path], check=True)
-    return path
-
-
 def test_a_secret_is_replaced_without_signing_anybody_out(parley):
     """Old tokens count while their secret is the previous one, and not a moment longer; new ones are signed with the new."""
     with Parley(postgres=parley.postgres) as running:
         user = person(running)
         old, old_file = user.token, running.options["jwt_secret_file"]
-        running.configure(jwt_secret_file=write_secret(running, "new.secret"), jwt_previous_secret_file=old_file)
+        running.configure(jwt_secret_file=running.write_secret("new.secret"), jwt_previous_secret_file=old_file)
         running.reload()
         new = forged(running, user)
         wait_for(lambda: whoami(running, new).status == 200)
@@ -669,7 +658,7 @@ def test_a_front_server_is_believed_only_where_that_is_switched_on(parley, alice
 
 def test_a_front_server_proves_itself_by_the_shared_secret(parley):
     with Parley(postgres=parley.postgres) as running:
-        path = write_secret(running, "front.secret")
+        path = running.write_secret("front.secret")
         running.configure(trusted_header="on", trusted_header_secret_file=path)
         running.restart()
         user, other = person(running), person(running)

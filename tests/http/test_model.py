@@ -135,6 +135,16 @@ def test_what_the_model_counts_is_what_it_cost(served, user):
     assert run_sql(served, "select distinct model, tokens_estimated from parley.turns where user_id = %s", user.user_id) == [("scripted-1", False)]
 
 
+def test_absurd_counts_cost_no_answer(served, user):
+    most = 2 ** 31 - 1
+    for text in (f"script:counts:{most}:{most}", "script:counts:5:5"):
+        answer = ask(user, text)
+        assert answer.status == 200 and answer_of(user, answer.json["session_id"])["content"] == TEXT, answer
+    usage = user.get("/api/v1/usage").json
+    assert (usage["prompt_tokens"], usage["total_tokens"]) == (most + 5, 2 * most + 10)
+    assert run_sql(served, "select used from parley.user_rates where user_id = %s and kind = 'tokens'", user.user_id) == [(most,)]
+
+
 def test_what_the_model_does_not_count_is_estimated(user):
     usage = ask(user, "script:no-usage").json["usage"]
     assert usage["estimated"] is True and usage["completion_tokens"] == (len(TEXT) + 3) // 4 and usage["prompt_tokens"] > 0

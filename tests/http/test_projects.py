@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from people import person, run_sql
+from people import person
 
 PATH = "/api/v1/projects"
 
@@ -22,11 +22,16 @@ def names(user):
     return [project["name"] for project in user.get(PATH).json]
 
 
-def join(parley, owner, member, project):
-    """There is no invitation yet: the administrator makes members."""
-    run_sql(parley, "insert into parley.user_projects (user_id, project_id, owner_id, name) "
-                    "select %s, project_id, user_id, name from parley.projects where user_id = %s and project_id = %s",
-            member.user_id, owner.user_id, project)
+def invite(owner, project):
+    answer = owner.post(one(project) + "/invitations")
+    assert answer.status == 201, answer
+    return answer.json
+
+
+def join(owner, member, project):
+    answer = member.post(PATH + "/join", {"invitation": invite(owner, project)["invitation"]})
+    assert answer.status == 200, answer
+    return answer.json
 
 
 def test_a_project_is_answered_with_its_place(alice):
@@ -95,9 +100,9 @@ def test_what_is_not_there_cannot_be_changed(alice):
         assert alice.delete(one(bad)).status == 404
 
 
-def test_a_member_uses_a_project_and_cannot_change_it(parley, alice, bob):
+def test_a_member_uses_a_project_and_cannot_change_it(alice, bob):
     project = make(alice, name="ours")
-    join(parley, alice, bob, project)
+    join(alice, bob, project)
     assert [(p["name"], p["is_owner"]) for p in bob.get(PATH).json] == [("ours", False)]
     session = bob.session(project_id=project)
     assert bob.patch(one(project), {"name": "mine"}).problem == "project_not_found"
@@ -107,25 +112,25 @@ def test_a_member_uses_a_project_and_cannot_change_it(parley, alice, bob):
     assert len(bob.get(f"/api/v1/sessions?project_id={project}").json) == 1
 
 
-def test_a_new_name_reaches_every_member(parley, alice, bob):
+def test_a_new_name_reaches_every_member(alice, bob):
     project = make(alice, name="old")
-    join(parley, alice, bob, project)
+    join(alice, bob, project)
     alice.patch(one(project), {"name": "new"})
     assert names(bob) == ["new"]
 
 
-def test_a_member_leaves_alone(parley, alice, bob):
+def test_a_member_leaves_alone(alice, bob):
     project = make(alice, name="ours")
-    join(parley, alice, bob, project)
+    join(alice, bob, project)
     session = bob.session(project_id=project)
     assert bob.delete(one(project)).status == 204
     assert (names(bob), names(alice)) == ([], ["ours"])
     assert bob.get(f"/api/v1/sessions/{session}").json["project_id"] is None
 
 
-def test_the_owner_removes_it_for_all(parley, alice, bob):
+def test_the_owner_removes_it_for_all(alice, bob):
     project = make(alice, name="ours")
-    join(parley, alice, bob, project)
+    join(alice, bob, project)
     session = bob.session(project_id=project)
     bob.say(session, "stays")
     assert alice.delete(one(project)).status == 204
@@ -137,8 +142,71 @@ def test_the_owner_removes_it_for_all(parley, alice, bob):
 def test_an_owner_who_leaves_takes_the_project_along(parley, bob):
     owner = person(parley)
     project = make(owner, name="theirs")
-    join(parley, owner, bob, project)
+    join(owner, bob, project)
     session = bob.session(project_id=project)
     assert owner.delete("/api/v1/users/me").status == 204
     assert names(bob) == []
     assert bob.get(f"/api/v1/sessions/{session}").json["project_id"] is None
+
+
+def test_who_is_invited_may_join(alice, bob):
+    project = make(alice, name="ours")
+    invitation = invite(alice, project)
+    assert set(invitation) == {"invitation", "project_id", "expires_at"} and invitation["project_id"] == project
+    for _ in ("first", "again"):
+        answer = bob.post(PATH + "/join", {"invitation": invitation["invitation"]})
+        assert (answer.status, answer.json["project_id"], answer.json["name"], answer.json["is_owner"]) == (200, project, "ours", False)
+    assert names(bob) == ["ours"]
+    # The owner may follow it too, and stays what they are.
+    assert alice.post(PATH + "/join", {"invitation": invitation["invitation"]}).json["is_owner"]
+
+
+def test_only_the_owner_invites(alice, bob):
+    project = make(alice)
+    for stranger_or_member in ("stranger", "member"):
+        assert bob.post(one(project) + "/invitations").problem == "project_not_found", stranger_or_member
+        join(alice, bob, project)
+
+
+def test_a_changed_or_foreign_invitation_is_none(parley, alice, bob):
+    text = invite(alice, make(alice))["invitation"]
+    for at in range(0, len(text), 7):
+        changed = text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1:]
+        answer = bob.post(PATH + "/join", {"invitation": changed})
+        assert (answer.status, answer.json["errors"][0]["field"]) == (400, "invitation"), changed
+    for wrong in ("", text[:-1], text + "A", alice.token, alice.refresh_token, 5, None, "\u2615" * 10):
+        assert bob.post(PATH + "/join", {"invitation": wrong}).status == 400, wrong
+    assert names(bob) == []
+    assert parley.client.get(PATH, headers={"Authorization": "Bearer " + text}).status == 401
+
+
+def test_an_invitation_to_what_is_gone_opens_nothing(alice, bob):
+    project = make(alice)
+    text = invite(alice, project)["invitation"]
+    assert alice.delete(one(project)).status == 204
+    assert bob.post(PATH + "/join", {"invitation": text}).problem == "project_not_found"
+
+
+def test_members_are_seen_by_the_owner_and_themselves(parley, alice, bob):
+    project, cy = make(alice), person(parley)
+    join(alice, bob, project)
+    join(alice, cy, project)
+    seen = alice.get(one(project) + "/members").json
+    assert [(member["user_id"], member["is_owner"]) for member in seen] == [
+        (alice.user_id, True), (bob.user_id, False), (cy.user_id, False)]
+    assert [member["user_id"] for member in bob.get(one(project) + "/members").json] == [bob.user_id]
+    assert person(parley).get(one(project) + "/members").problem == "project_not_found"
+
+
+def test_a_member_is_removed_by_the_owner_or_leaves(parley, alice, bob):
+    project, cy = make(alice), person(parley)
+    members = one(project) + "/members/"
+    join(alice, bob, project)
+    join(alice, cy, project)
+    assert bob.delete(members + cy.user_id).problem == "member_not_found"
+    assert bob.delete(members + alice.user_id).problem == "member_not_found"
+    assert alice.delete(members + alice.user_id).problem == "member_not_found", "an owner removes the project, not themselves"
+    assert alice.delete(members + bob.user_id).status == 204
+    assert cy.delete(members + cy.user_id).status == 204
+    assert (names(bob), names(cy), names(alice)) == ([], [], ["P"])
+    assert bob.post("/api/v1/sessions", {"project_id": project}).status == 404

@@ -277,6 +277,15 @@ def test_a_post_that_comes_back_never_begins_a_turn(parley, alice):
     assert run_sql(parley, "select count(*) from parley.idempotency_keys where user_id = %s", alice.user_id) == [(0,)]
 
 
+def test_a_key_resumes_nothing_of_another_session(alice):
+    with chat(alice, "only here", {"Idempotency-Key": "one-key"}) as turn:
+        turn.rest()
+    for session, status in ((alice.session(), 404), (turn.first["session_id"], 200)):
+        with chat(alice, "only here", {"Idempotency-Key": "one-key", "Last-Event-ID": "0"}, session_id=session) as again:
+            assert again.status == status
+            assert again.answer.problem == "turn_not_found" if again.answer else again.rest() and again.text == "only here"
+
+
 def test_the_newest_of_the_same_words_is_resumed(alice):
     session = answered(alice, "again").first["session_id"]
     newest = answered(alice, "again", session_id=session)

@@ -4,6 +4,7 @@ What it does stands in the last user message, or in the model's name, as "script
 the methods script_* below. Run as a program it prints its address and serves until it is killed.
 """
 import asyncio
+import gzip
 import json
 import socket
 import struct
@@ -270,6 +271,15 @@ class Model:
         reply.request.pop("stream_options", None)
         await reply.answer(WORDS)
 
+    async def script_counts(self, reply, prompt, completion):
+        """Says that it cost so much."""
+        await reply.begin()
+        await reply.say(WORDS)
+        await reply.delta(finish="stop")
+        await reply.usage(int(prompt), int(completion))
+        await reply.body("data: [DONE]\n\n")
+        await reply.end()
+
     async def script_usage_refused(self, reply, key="usage"):
         self.count(key)
         if "stream_options" in reply.request:
@@ -319,12 +329,20 @@ class Model:
         await reply.say(WORDS)
         await reply.finish()
 
-    async def script_big(self, reply, size=str(10 << 20)):
+    async def script_pieces(self, reply, count):
+        """Thoughts and words in turn, a letter each: as many events as there can be."""
+        await reply.head()
+        event = "data: " + json.dumps({"choices": [choice({"reasoning": "a", "content": "b"})]}) + "\n\n"
+        for at in range(0, int(count), 1000):
+            await reply.body(event * min(1000, int(count) - at))
+        await reply.finish()
+
+    async def script_big(self, reply, size=str(10 << 20), letter="x"):
         await reply.head()
         left = int(size)
         while left:
             n = min(left, 4000)
-            await reply.delta(content="x" * n)
+            await reply.delta(content=letter * n)
             left -= n
         await reply.finish()
 
@@ -415,6 +433,12 @@ class Model:
 
     async def script_not_http(self, reply):
         await reply.raw(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 10)
+        reply.drop()
+
+    async def script_packed(self, reply):
+        """A body that was compressed on its way, which nobody asked for."""
+        await reply.raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding:gzip\r\nConnection: close\r\n\r\n")
+        await reply.raw(gzip.compress(("data: " + json.dumps(chunk([choice({"content": TEXT}, "stop")])) + "\n\n").encode()))
         reply.drop()
 
     async def script_html(self, reply):

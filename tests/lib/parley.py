@@ -235,6 +235,15 @@ class Parley:
         with open(self.config, "w") as config:
             config.writelines(f"{name} = {value}\n" for name, value in self.options.items())
 
+    def write_secret(self, name):
+        """A new secret in a file that the program alone can read; answers its path."""
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as file:
+            file.write(os.urandom(32).hex())
+        os.chmod(path, 0o600)
+        subprocess.run(["chown", "--reference", self.config, path], check=True)
+        return path
+
     def _write_files(self):
         secret = os.path.join(self.folder, "jwt.secret")
         if not os.path.exists(secret):

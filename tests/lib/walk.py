@@ -11,6 +11,7 @@ MAKERS = {
     "/api/v1/sessions/{id}": "session",
     "/api/v1/sessions/{id}/messages/{id}": "message",
     "/api/v1/projects/{id}": "project",
+    "/api/v1/projects/{id}/members/{id}": "member",
 }
 
 # A body that is good, where the route needs one. {word} is an id of that person's.
@@ -29,22 +30,35 @@ BODIES = {
     ("POST", "/api/v1/sessions/{id}/messages"): {"role": "user", "content": "Words"},
     ("POST", "/api/v1/chat"): {"text": "Words", "session_id": "{session}"},
     ("POST", "/api/v1/sessions/{id}/messages/{id}/regenerate"): {"model": "another"},
+    ("POST", "/api/v1/chat/session"): {"messages": [{"role": "user", "content": "Words"}]},
     ("POST", "/api/v1/projects"): {"name": "A project"},
     ("PATCH", "/api/v1/projects/{id}"): {"name": "Another name"},
+    ("POST", "/api/v1/projects/join"): {"invitation": "none"},
 }
 
 
 def belongings(person):
-    """A session, a message in it and a project of this person, by what MAKERS calls them."""
+    """A session, a message in it, a project and a member of it, all of this person, by what MAKERS calls them."""
     project = person.post("/api/v1/projects", {"name": "Theirs"})
     assert project.status == 201, project
-    session = person.session(title="Theirs", project_id=project.json["project_id"])
-    return {"session": session, "message": person.say(session, "Theirs")["message_id"], "project": project.json["project_id"]}
+    project = project.json["project_id"]
+    session = person.session(title="Theirs", project_id=project)
+    return {"session": session, "message": person.say(session, "Theirs")["message_id"], "project": project,
+            "member": share(person, person.signup(), project)}
+
+
+def share(owner, member, project):
+    """Makes somebody a member of the owner's project; answers who."""
+    invitation = owner.post(f"/api/v1/projects/{project}/invitations")
+    assert invitation.status == 201, invitation
+    joined = member.post("/api/v1/projects/join", {"invitation": invitation.json["invitation"]})
+    assert joined.status == 200, joined
+    return member.user_id
 
 
 def absent():
     """Ids of the right form that nobody has."""
-    return {name: str(uuid.uuid4()) for name in ("session", "message", "project")}
+    return {name: str(uuid.uuid4()) for name in ("session", "message", "project", "member")}
 
 
 def has_parameter(path):

@@ -397,6 +397,7 @@ struct handover fake_handover(enum handover_kind kind, enum viewer_form form)
     struct handover handover = {.kind = kind,
                                 .request_id = 259,
                                 .form = form,
+                                .thread = "thread-1",
                                 .headers = "X-Request-Id: r-1\r\n",
                                 .title = "A \"title\"",
                                 .created = true,

@@ -96,6 +96,55 @@ static void viewer_gets_headers_events_and_an_end(void)
     finish();
 }
 
+static void viewer_of_frames_gets_lines_and_an_end(void)
+{
+    begin(VIEWER_FRAMES, 0);
+    run();
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "");
+    add(TURN_REASONING, "Let me think.");
+    add(TURN_TOKEN, "He");
+    add(TURN_TOKEN, "llo");
+    run();
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "data: {\"type\": \"token\", \"content\": \"Hello\"}\n\n");
+    size_t before = peer.len;
+    add(TURN_DONE, "{\"type\":\"done\"}");
+    audience->over = true;
+    run();
+    CU_ASSERT_STRING_EQUAL(peer.text + before, "data: {\"type\": \"done\", \"thread_id\": \"thread-1\"}\n\n");
+    CU_ASSERT_TRUE(peer.ended && peer.closed);
+    finish();
+}
+
+static void viewer_of_frames_ends_behind_what_is_left_out(void)
+{
+    static char thoughts[100000];
+    memset(thoughts, 't', sizeof(thoughts) - 1);
+    begin(VIEWER_FRAMES, 0);
+    add(TURN_REASONING, thoughts);
+    run();
+    CU_ASSERT_FALSE(peer.ended);
+    audience_fail(audience, "unavailable", "It went away.");
+    run();
+    CU_ASSERT_STRING_EQUAL(
+        peer_body(&peer), "data: {\"type\": \"error\", \"content\": \"It went away.\", \"code\": \"unavailable\"}\n\n");
+    CU_ASSERT_TRUE(peer.ended && peer.closed);
+    finish();
+}
+
+static void viewer_of_a_reply_gets_text_and_thread(void)
+{
+    begin(VIEWER_REPLY, 0);
+    add(TURN_TOKEN, "Hello");
+    run();
+    CU_ASSERT_EQUAL(peer.len, 0);
+    add(TURN_DONE, "{\"type\":\"done\"}");
+    audience->over = true;
+    run();
+    CU_ASSERT_STRING_EQUAL(peer_body(&peer), "{\"response\":\"Hello\",\"thread_id\":\"thread-1\"}");
+    CU_ASSERT_TRUE(peer.ended && peer.closed);
+    finish();
+}
+
 static void viewer_goes_on_where_it_was(void)
 {
     begin(VIEWER_EVENTS, 3);
@@ -350,6 +399,9 @@ void suite_viewer(void)
 {
     CU_pSuite suite = CU_add_suite("viewer", NULL, NULL);
     RELAY_TEST(suite, viewer_gets_headers_events_and_an_end);
+    RELAY_TEST(suite, viewer_of_frames_gets_lines_and_an_end);
+    RELAY_TEST(suite, viewer_of_frames_ends_behind_what_is_left_out);
+    RELAY_TEST(suite, viewer_of_a_reply_gets_text_and_thread);
     RELAY_TEST(suite, viewer_goes_on_where_it_was);
     RELAY_TEST(suite, viewer_that_saw_all_gets_the_end_alone);
     RELAY_TEST(suite, viewer_that_claims_to_have_seen_more_gets_the_last_event);

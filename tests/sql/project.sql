@@ -18,10 +18,18 @@ select throws_ok($$ select parley.project_create(tap.id('ann'), tap.id('q'), '',
 select throws_ok($$ select parley.project_create(tap.id('bob'), tap.id('q'), 'Mine', null) $$, 'PA401', 'user_gone', 'nobody makes one for another');
 select parley.project_create(tap.id('ann'), tap.id('q'), 'Kitchen', null);
 
--- A member. How one becomes a member is not built yet; the row is what counts.
-select tap.stop();
-insert into parley.user_projects (user_id, project_id, owner_id, name) values (tap.id('bob'), tap.id('p'), tap.id('ann'), 'Garden');
+-- A member. Who is invited is for the caller to know; that nobody joins what is not there, or for another, is known here.
 select tap.become('bob');
+select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('bob'), tap.id('p')) $$, 'PA404', 'project_not_found', 'a project is joined at its owner');
+select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('none')) $$, 'PA404', 'project_not_found', 'and must be there');
+select throws_ok($$ select parley.project_join(tap.id('cy'), tap.id('ann'), tap.id('p')) $$, 'PA401', 'user_gone', 'nobody joins another');
+select throws_ok(
+    $$ insert into parley.user_projects (user_id, project_id, owner_id, name) values (tap.id('bob'), tap.id('p'), tap.id('ann'), 'x') $$,
+    '42501', null, 'nor without the claim that opens the project');
+select results_eq(
+    $$ select owner_id, name from parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p')) $$,
+    $$ values (tap.id('ann'), 'Garden') $$, 'an invited person joins');
+select lives_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p')) $$, 'twice is once');
 select results_eq($$ select name from parley.user_projects $$, array['Garden'], 'a member''s list has it');
 select is_empty($$ select from parley.projects $$, 'the project itself is closed to the member');
 select tap.claim('project', tap.id('p')::text);

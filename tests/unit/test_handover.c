@@ -110,6 +110,16 @@ static void handover_brings_watch_and_stop(void)
     CU_ASSERT_EQUAL_FATAL(handover_receive(ends[0], arena, &got, &fd), ST_OK);
     CU_ASSERT(got.kind == HANDOVER_WATCH && got.form == VIEWER_EVENTS && got.after == 42 && fd >= 0 && !got.messages);
     close(fd);
+    sent.form = VIEWER_FRAMES;
+    CU_ASSERT_EQUAL(handover_send(ends[1], &sent, connection[0], arena), ST_OK);
+    /* A form that names the thread, without a thread. */
+    CU_ASSERT_EQUAL(handover_receive(ends[0], arena, &got, &fd), ST_INVALID);
+    sent.thread = "thread-\"1\"";
+    sent.thread_twice = true;
+    CU_ASSERT_EQUAL(handover_send(ends[1], &sent, connection[0], arena), ST_OK);
+    CU_ASSERT_EQUAL_FATAL(handover_receive(ends[0], arena, &got, &fd), ST_OK);
+    CU_ASSERT(got.form == VIEWER_FRAMES && got.thread_twice && !strcmp(got.thread, sent.thread));
+    close(fd);
     sent.kind = HANDOVER_STOP;
     CU_ASSERT_EQUAL(handover_send(ends[1], &sent, -1, arena), ST_OK);
     CU_ASSERT_EQUAL_FATAL(handover_receive(ends[0], arena, &got, &fd), ST_OK);
@@ -247,9 +257,12 @@ static void handover_refuses_wrong_descriptors(void)
     finish();
 }
 
-#define U3 "\"user_id\":\"" ID "\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\",\"request\":null"
-#define V4 ",\"request_id\":1,\"json\":false,\"headers\":\"\",\"after\":0"
-#define T5 ",\"message_id\":\"" ID "\",\"user_message_id\":\"" ID "\",\"title\":null,\"created\":true,\"model\":null"
+#define U3                         "\"user_id\":\"" ID "\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\",\"request\":null"
+#define FORM(form, thread, twice)  "\"form\":" form ",\"thread\":" thread ",\"thread_twice\":" twice
+#define EVENTS                     FORM("\"events\"", "null", "false")
+#define V4_OF(form, thread, twice) ",\"request_id\":1," FORM(form, thread, twice) ",\"headers\":\"\",\"after\":0"
+#define V4                         V4_OF("\"events\"", "null", "false")
+#define T5                         ",\"message_id\":\"" ID "\",\"user_message_id\":\"" ID "\",\"title\":null,\"created\":true,\"model\":null"
 
 static void handover_refuses_wrong_files(void)
 {
@@ -269,17 +282,20 @@ static void handover_refuses_wrong_files(void)
         "{" U3 V4 T5 ",}\n[]",
         "{\"user_id\":\"x\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\"" V4 T5 "}\n[]",
         "{\"user_id\":7,\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\"" V4 T5 "}\n[]",
-        "{" U3 ",\"request_id\":0,\"json\":false,\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":65536,\"json\":false,\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1.5,\"json\":false,\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":null,\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":null,\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"\",\"after\":-1" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"\\r\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"A: b\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"A: b\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"A: b\\r\\n\\r\\nC: d\\r\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1,\"json\":false,\"headers\":\"no colon\\r\\n\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":0," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":65536," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1.5," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
+        "{" U3 V4_OF("null", "null", "false") T5 "}\n[]",
+        "{" U3 V4_OF("\"odd\"", "null", "false") T5 "}\n[]",
+        "{" U3 V4_OF("\"reply\"", "null", "false") T5 "}\n[]",
+        "{" U3 V4_OF("\"json\"", "null", "0") T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":null,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\",\"after\":-1" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\\r\\n\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\n\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\r\\n\\r\\nC: d\\r\\n\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"no colon\\r\\n\",\"after\":0" T5 "}\n[]",
     };
     begin();
     int file = a_file("{" U3 V4 T5 "}\n[]"), fd;

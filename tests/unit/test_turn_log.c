@@ -131,6 +131,28 @@ static void turn_log_writes_rows_again_as_they_were(void)
     CU_ASSERT_STRING_EQUAL(rows(7, 7, 7), "[]");
 }
 
+static void turn_log_says_how_far_a_part_reaches(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 0, 10, 10), 0);
+    add_event(TURN_SESSION, "{}");
+    add_text(TURN_TOKEN, "0123456\u20ac");
+    add_text(TURN_REASONING, "ab");
+    add_event(TURN_DONE, "{}");
+    CU_ASSERT_EQUAL(turn.end, 14);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 0, 10, 100), 14);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 0, 1, 100), 1);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 0, 2, 100), 11);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 1, 2, 100), 13);
+    /* Inside a text, but never inside a character. */
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 1, 10, 4), 5);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 1, 10, 9), 8);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 8, 10, 1), 11);
+    /* An event that is longer than allowed is one all the same. */
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 13, 10, 1), 14);
+    CU_ASSERT_EQUAL(turn_log_reach(&turn, 14, 10, 1), 14);
+}
+
 static void turn_log_gives_the_text_of_a_type(void)
 {
     struct buf out;
@@ -319,6 +341,7 @@ void suite_turn_log(void)
     UNIT_TEST(suite, turn_log_cuts_no_character);
     UNIT_TEST(suite, turn_log_escapes_what_would_end_a_line);
     UNIT_TEST(suite, turn_log_writes_rows_again_as_they_were);
+    UNIT_TEST(suite, turn_log_says_how_far_a_part_reaches);
     UNIT_TEST(suite, turn_log_gives_the_text_of_a_type);
     UNIT_TEST(suite, turn_log_knows_its_first_and_last_words);
     UNIT_TEST(suite, turn_log_names_events_both_ways);

@@ -10,10 +10,12 @@
     X(config)                                                                                                          \
     X(crypto)                                                                                                          \
     X(failmalloc)                                                                                                      \
+    X(frames)                                                                                                          \
     X(handover)                                                                                                        \
     X(hash)                                                                                                            \
     X(json)                                                                                                            \
     X(json_writer)                                                                                                     \
+    X(invitation)                                                                                                      \
     X(jwt)                                                                                                             \
     X(log)                                                                                                             \
     X(loop)                                                                                                            \

@@ -1,0 +1,131 @@
+-- Transcripts: a whole session as one array of {role, content}.
+
+-- Saves a transcript: the active path of the session must be how p_messages begins (else PA409, and nothing is stored); what comes after it is
+-- appended. p_new makes the session. p_message_ids has an id for each message of the array, of which those that are appended take theirs.
+create or replace function parley.transcript_save(
+    p_user_id uuid, p_session_id uuid, p_new boolean, p_messages jsonb, p_message_ids uuid[], p_per_minute integer,
+    p_at_most integer)
+    returns table (created_at timestamptz, updated_at timestamptz)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_stored integer;
+    v_next record;
+begin
+    if p_new then
+        perform parley.session_create(p_user_id, p_session_id, null, null, null, p_per_minute, p_at_most);
+    end if;
+    perform from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
+        for no key update;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
+    end if;
+    perform parley.turn_refuse_second(p_user_id, p_session_id);
+    v_stored := parley.transcript_compare(p_user_id, p_session_id, p_messages);
+    for v_next in
+        select g.nth, g.message from jsonb_array_elements(p_messages) with ordinality g (message, nth)
+        where g.nth > v_stored order by g.nth
+    loop
+        perform parley.message_append(p_user_id, p_session_id, p_message_ids[v_next.nth], v_next.message ->> 'role',
+            v_next.message ->> 'content', null, null, null, null);
+    end loop;
+    return query select s.created_at, s.updated_at from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = p_session_id;
+end
+$$;
+comment on function parley.transcript_save(uuid, uuid, boolean, jsonb, uuid[], integer, integer)
+    is 'Saves a transcript: appends what the session does not have yet.';
+
+-- How many messages the active path has, all of which the array must begin with. The session's row is locked by the caller.
+create or replace function parley.transcript_compare(p_user_id uuid, p_session_id uuid, p_messages jsonb)
+    returns integer
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_stored integer;
+    v_same integer;
+begin
+    select count(*), count(*) filter (where g.message ->> 'role' = m.role and g.message ->> 'content' = m.content)
+        into v_stored, v_same
+        from (
+            select c.role, c.content, row_number() over (order by c.seq) as nth from parley.chat_messages c
+            where c.user_id = p_user_id and c.session_id = p_session_id and c.on_path
+        ) m
+        left join jsonb_array_elements(p_messages) with ordinality g (message, nth) on g.nth = m.nth;
+    if v_same < v_stored then
+        raise exception using
+            errcode = 'PA409', message = 'messages_conflict',
+            hint = 'The messages do not begin with those that the session has; read it again.';
+    end if;
+    return v_stored;
+end
+$$;
+comment on function parley.transcript_compare(uuid, uuid, jsonb) is 'Whether an array begins with the active path; its length.';
+
+-- A person's sessions with all they hold, newest first, past the row that p_after names: as many as p_limit and p_bytes of JSON allow, one at least.
+-- A last row without messages says that there are more. A session that is longer than p_bytes shows its newest messages and how many are left
+-- out. Without the answer that is being written.
+create or replace function parley.transcript_list(
+    p_user_id uuid, p_limit integer, p_after timestamptz, p_after_id uuid, p_bytes integer)
+    returns table (session_id uuid, messages text, omitted integer, created_at timestamptz, updated_at timestamptz,
+        last_message_at timestamptz)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_left integer := p_bytes;
+    v_count integer := 0;
+begin
+    for session_id, created_at, updated_at, last_message_at in
+        select s.session_id, s.created_at, s.updated_at, s.last_message_at from parley.chat_sessions s
+        where s.user_id = p_user_id and s.deleted_at is null and (s.last_message_at, s.session_id) < (p_after, p_after_id)
+        order by s.last_message_at desc, s.session_id desc
+        limit p_limit + 1
+    loop
+        v_count := v_count + 1;
+        select t.messages, t.omitted into messages, omitted
+            from parley.transcript_of(p_user_id, session_id, p_bytes) t;
+        v_left := v_left - octet_length(messages);
+        if v_count > p_limit or v_count > 1 and v_left < 0 then
+            messages := null;
+            return next;
+            return;
+        end if;
+        return next;
+    end loop;
+end
+$$;
+comment on function parley.transcript_list(uuid, integer, timestamptz, uuid, integer) is 'A page of whole sessions, newest first.';
+
+-- The newest messages of a session that p_bytes of JSON can hold, one at least, and how many older ones there are. The first sum is of stored lengths,
+-- for which no text is read; what passes it is measured as it is written.
+create or replace function parley.transcript_of(p_user_id uuid, p_session_id uuid, p_bytes integer)
+    returns table (messages text, omitted integer)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+        with stored as (
+            select m.seq, m.role, m.content, sum(octet_length(m.content) + 32) over (order by m.seq desc) as bytes
+            from parley.chat_messages m
+            where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.status <> 'streaming'
+        ), written as (
+            select s.seq, jsonb_build_object('role', s.role, 'content', s.content) as message from stored s
+            where s.bytes <= p_bytes or s.seq = (select max(n.seq) from stored n)
+        ), measured as (
+            select w.seq, w.message, sum(octet_length(w.message::text) + 2) over (order by w.seq desc) as bytes from written w
+        )
+        select coalesce(jsonb_agg(f.message order by f.seq), '[]')::text, ((select count(*) from stored) - count(*))::integer
+        from measured f
+        where f.bytes <= p_bytes or f.seq = (select max(n.seq) from stored n);
+end
+$$;
+comment on function parley.transcript_of(uuid, uuid, integer) is 'The newest messages of a session as one JSON array.';
