@@ -60,7 +60,6 @@ bool model_request_init(struct model_request *request, struct arena *scratch, co
     buf_init(&head, scratch);
     write_head(&head, model);
     bool made = put_together(request, &head, messages);
-    arena_reset(scratch);
     return made;
 }
 

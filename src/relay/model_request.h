@@ -18,7 +18,7 @@ struct model_request {
 };
 
 /* Makes {"model"?, "messages", "stream", "stream_options"}; messages: a JSON array; model NULL or "": none is named.
- * scratch: for passing use, reset. False: memory is out. */
+ * scratch: for passing use; it is not reset. False: memory is out. */
 bool model_request_init(struct model_request *request, struct arena *scratch, const char *model, const char *messages);
 
 /* Takes the wish for usage out: some servers refuse what they do not know. */
