@@ -54,12 +54,19 @@ clean() {
     fi
 }
 
-# The packages of tests/clients, with the caller's own settings of npm and what is in its cache. They stand beside the copy of the sources.
-modules_install() {
+# The packages of a folder of tests, with the caller's own settings of npm and what is in its cache. They stand beside the copy of the
+# sources, those of clients where its scripts find them: in a folder above.
+modules_install() { # FOLDER, a place in the work folder
+    local log=$work/out/npm-$1.log
     command -v npm >/dev/null || return 0
-    cp "$work/tree/tests/clients"/{package.json,package-lock.json,.npmrc} "$work/"
-    (cd "$work" && npm ci --ignore-scripts --prefer-offline) >"$work/out/npm.log" 2>&1 ||
-        say "npm ci does not work here (is there a network?): the tier clients is skipped; $work/out/npm.log says why"
+    mkdir -p "$work/$2"
+    cp "$work/tree/tests/$1"/{package.json,package-lock.json,.npmrc} "$work/$2/"
+    (cd "$work/$2" && npm ci --ignore-scripts --prefer-offline) >"$log" 2>&1 ||
+        say "npm ci does not work here (is there a network?): what needs the packages of tests/$1 is skipped; $log says why"
+}
+
+wanted() { # TIER: whether it was asked for
+    [[ " ${tiers[*]:-${all_tiers[*]}} " == *" $1 "* ]]
 }
 
 stage_one() {
@@ -71,7 +78,8 @@ stage_one() {
     trap 'exit 130' INT TERM HUP
     mkdir "$work/tree" "$work/home" "$work/out" "$work/tmp"
     tree_pack | tar -x -m -C "$work/tree"
-    if [[ " ${tiers[*]:-clients} " == *" clients "* ]]; then modules_install; fi
+    if wanted lint; then modules_install openapi openapi; fi
+    if wanted clients; then modules_install clients .; fi
     user=$(id -un)
     if ((EUID == 0)); then
         user=nobody
@@ -106,6 +114,12 @@ check() { # TIER NAME COMMAND...
 
 have() { # TIER TEST COMMAND: whether the command is there; else the test is skipped
     command -v "$3" >/dev/null || { result "$1" skip "$2" "$3 is not installed" && return 1; }
+}
+
+have_modules() { # TIER TEST PLACE: whether npm has installed its packages; else the test is skipped
+    [[ -d $work/$3/node_modules ]] && return
+    result "$1" skip "$2" "npm ci did not install its packages: $(grep -m 1 -E 'npm (ERR!|error)' "$out/npm-$2.log" 2>&1)"
+    return 1
 }
 
 # ---- building ----
@@ -169,6 +183,10 @@ tier_lint() {
     for rule in "$tree"/tests/lint/*.sh; do
         check lint "$(basename "$rule" .sh)" bash "$rule" "$work/build-gcc" || true
     done
+    if have lint openapi node && have_modules lint openapi openapi; then
+        check lint openapi "$work/openapi/node_modules/.bin/redocly" lint --config tests/openapi/redocly.yaml --max-problems=100 \
+            conf/openapi.yaml || true
+    fi
 }
 
 tier_unit() {
@@ -204,12 +222,8 @@ tier_fault() {
 }
 
 tier_clients() {
-    build_gcc clients && have clients clients node || return
-    if [[ -d $work/node_modules ]]; then
-        pytest clients clients "$tree/tests/clients" PARLEY_BIN="$work/build-gcc/parley"
-    else
-        result clients skip clients "npm ci did not install its packages: $(grep -m 1 -E 'npm (ERR!|error)' "$out/npm.log" 2>&1)"
-    fi
+    build_gcc clients && have clients clients node && have_modules clients clients . || return
+    pytest clients clients "$tree/tests/clients" PARLEY_BIN="$work/build-gcc/parley"
 }
 
 tier_fuzz() {

@@ -82,6 +82,17 @@ enum status chat_stream(struct api *api)
     return ST_OK;
 }
 
+/* The event as viewers get it, its id and turn in front of the rest of the object. */
+static void write_event(struct api *api, const struct uuid *turn, const struct turn_row *row)
+{
+    const char *data = row->data + 1;
+    if (!row->names_turn)
+        data = arena_printf(api->call.arena, "\"turn_id\":\"%s\",%s", turn->text, data);
+    const char *event = data ? arena_printf(api->call.arena, "{\"id\":%ld,%s", row->id, data) : NULL;
+    json_write_raw(&api->reply->json, event);
+    api->reply->body.failed |= !event;
+}
+
 /* The saved events of the newest turn as JSON, at once: for those who cannot stream. */
 enum status chat_events(struct api *api)
 {
@@ -102,11 +113,8 @@ enum status chat_events(struct api *api)
     struct json_writer *json = reply_json(api->reply, 200);
     reply_header(api->reply, "Cache-Control", "no-store");
     json_begin_array(json);
-    for (unsigned i = 0; i < rows.count; i++) {
-        /* The event as viewers get it, its id and turn in front of the rest of the object. */
-        json_write_raw(json, arena_printf(api->call.arena, "{\"id\":%ld,\"turn_id\":\"%s\",%s", rows.row[i].id,
-                                          turn.id.text, rows.row[i].data + 1));
-    }
+    for (unsigned i = 0; i < rows.count; i++)
+        write_event(api, &turn.id, &rows.row[i]);
     json_end_array(json);
     return ST_OK;
 }

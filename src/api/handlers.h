@@ -62,4 +62,7 @@ enum status health_live(struct api *api);
 enum status health_ready(struct api *api);
 enum status health_metrics(struct api *api);
 
+/* openapi.c */
+enum status openapi_show(struct api *api);
+
 #endif

@@ -67,5 +67,6 @@ const struct route api_routes[] = {
     {METHOD_GET, "/healthz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_live},
     {METHOD_GET, "/readyz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_ready},
     {METHOD_GET, "/metrics", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_metrics},
+    {METHOD_GET, "/openapi.yaml", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, openapi_show},
     {.path = NULL},
 };

@@ -210,6 +210,11 @@ static bool is_text(const char *type)
     return strcmp(type, "token") == 0 || strcmp(type, "reasoning") == 0;
 }
 
+static bool names_turn(const char *type)
+{
+    return strcmp(type, "session") == 0 || strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
+}
+
 enum status turn_events(struct call *call, const struct uuid *turn, long after, struct turn_rows *rows)
 {
     call_next(call);
@@ -229,6 +234,7 @@ enum status turn_events(struct call *call, const struct uuid *turn, long after, 
             break;
         row->id = (long)row_int(found, i, 0);
         row->data = row_text(found, i, 2);
+        row->names_turn = names_turn(row_text(found, i, 1));
         if (i == 0 && is_text(row_text(found, i, 1)))
             row->data = cut_event(call, row->id, after, row->data);
         if (!row->data)

@@ -37,6 +37,7 @@ struct turn {
 struct turn_row {
     long id;
     const char *data; /* the event as viewers get it, JSON */
+    bool names_turn;  /* whether it says itself which turn it is of */
 };
 
 struct turn_rows {

@@ -124,7 +124,7 @@ static const char *write_event(unsigned index, const struct piece *piece, struct
     json_begin_object(&writer);
     json_put_int(&writer, "index", index);
     if (piece->id)
-        json_put_text(&writer, "id", piece->id);
+        json_put_text(&writer, "call_id", piece->id);
     if (piece->name)
         json_put_text(&writer, "name", piece->name);
     if (piece->arguments)

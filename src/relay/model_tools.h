@@ -27,8 +27,8 @@ struct model_tools {
 };
 
 /* Adds one element of a delta's (or a message's) tool_calls. *event is the piece as viewers get it, in the arena:
- * {"index", "id"?, "name"?, "arguments"?}, index counting from 0 whatever the server does. ST_INVALID: it is no such
- * element; ST_TOO_LARGE: there are too many, or they are too long; ST_UNAVAILABLE: memory is out. */
+ * {"index", "call_id"?, "name"?, "arguments"?}, index counting from 0 whatever the server does. ST_INVALID: it is no
+ * such element; ST_TOO_LARGE: there are too many, or they are too long; ST_UNAVAILABLE: memory is out. */
 enum status model_tools_add(struct model_tools *tools, const struct json *piece, struct arena *arena,
                             const char **event) MUST_CHECK;
 

@@ -226,7 +226,7 @@ def test_tools_in_pieces_are_put_together(patient, size):
     pieces = [event.json for event in turn.events if event.type == "tool_call"]
     for index, call in enumerate(calls):
         mine = [piece for piece in pieces if piece["index"] == index]
-        assert [piece["id"] for piece in mine if "id" in piece] == [call["id"]]
+        assert [piece["call_id"] for piece in mine if "call_id" in piece] == [call["id"]]
         assert "".join(piece.get("arguments", "") for piece in mine) == call["function"]["arguments"]
 
 

@@ -355,7 +355,7 @@ static void upstream_puts_tool_calls_together(void)
     check("calls", outcome->calls, calls);
     check("finish", outcome->finish, "tool_calls");
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(outcome->tools, "{\"index\":1,\"id\":\"call_b\",\"name\":\"count\",\"arguments\":\"{}\"}"));
+        strstr(outcome->tools, "{\"index\":1,\"call_id\":\"call_b\",\"name\":\"count\",\"arguments\":\"{}\"}"));
     check("too many", ask("script:big-tools")->error, "answer_too_long");
 }
 

@@ -9,6 +9,8 @@
 import socket
 import struct
 
+import client
+
 BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 
 
@@ -104,4 +106,7 @@ def request(path, method, uri, body=b"", headers=None, params=None, timeout=20):
     asked = Request(path, method, uri, body, headers, params, timeout)
     asked.begin()
     asked.end()
-    return asked.read()
+    answer = asked.read()
+    if client.witness:
+        client.witness.answer(method, uri, answer)
+    return answer

@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 
+import client
 from client import Answer
 
 
@@ -121,6 +122,11 @@ class Stream:
         if not (self.headers.get("Content-Type") or "").startswith("text/event-stream"):
             self.answer = Answer(self.status, self.headers, self._response.read())
             self.close()
+        self._look = None
+        if client.witness and self.answer:
+            client.witness.answer(method, path, self.answer)
+        elif client.witness:
+            self._look = client.witness.stream(method, path, self.status, self.headers)
 
     def __enter__(self):
         return self
@@ -142,6 +148,8 @@ class Stream:
         if not self._waiting:
             return None
         self.events.append(self._waiting.pop(0))
+        if self._look:
+            self._look(self.events[-1].data)
         return self.events[-1]
 
     def take(self, count):

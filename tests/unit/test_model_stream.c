@@ -292,7 +292,8 @@ static void model_stream_puts_tool_calls_together(void)
              PIECE("'tool_calls':[{'index':0,'function':{'arguments':':1}'}}]") "data: "
                                                                                 "{'choices':[{'delta':{},'finish_"
                                                                                 "reason':'tool_calls'}]}\n\n" DONE,
-         .events = "{'index':0,'id':'c1','name':'f'}\n{'index':0,'arguments':'{\\'a\\''}\n{'index':1,'id':'c2','name':'"
+         .events = "{'index':0,'call_id':'c1','name':'f'}\n{'index':0,'arguments':'{\\'a\\''}\n{'index':1,'call_id':'"
+                   "c2','name':'"
                    "g','arguments':'{}'}\n{'index':0,'arguments':':1}'}\n",
          .tool_calls = "[{'id':'c1','type':'function','function':{'name':'f','arguments':'{\\'a\\':1}'}},{'id':'c2','"
                        "type':'function','function':{'name':'g','arguments':'{}'}}]",
@@ -300,7 +301,8 @@ static void model_stream_puts_tool_calls_together(void)
         {.what = "all with index 0, told apart by their ids",
          .body = PIECE("'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':'1'}}]")
              PIECE("'tool_calls':[{'index':0,'id':'b','function':{'name':'g','arguments':'2'}}]") DONE,
-         .events = "{'index':0,'id':'a','name':'f','arguments':'1'}\n{'index':1,'id':'b','name':'g','arguments':'2'}\n",
+         .events = "{'index':0,'call_id':'a','name':'f','arguments':'1'}\n{'index':1,'call_id':'b','name':'g','"
+                   "arguments':'2'}\n",
          .tool_calls = "[{'id':'a','type':'function','function':{'name':'f','arguments':'1'}},{'id':'b','type':'"
                        "function','function':{'name':'g','arguments':'2'}}]",
          .finish = "tool_calls"},
@@ -308,8 +310,9 @@ static void model_stream_puts_tool_calls_together(void)
          .body = PIECE("'tool_calls':[{'id':'a','function':{'name':'f','arguments':'1'}}]")
              PIECE("'tool_calls':[{'id':'a','function':{'name':'f','arguments':'2'}}]")
                  PIECE("'tool_calls':[{'id':'b','function':{'name':'g','arguments':{'x': 1.0}}}]") DONE,
-         .events = "{'index':0,'id':'a','name':'f','arguments':'1'}\n{'index':0,'id':'a','name':'f','arguments':'2'}\n{"
-                   "'index':1,'id':'b','name':'g','arguments':'{\\'x\\': 1.0}'}\n",
+         .events = "{'index':0,'call_id':'a','name':'f','arguments':'1'}\n{'index':0,'call_id':'a','name':'f','"
+                   "arguments':'2'}\n{"
+                   "'index':1,'call_id':'b','name':'g','arguments':'{\\'x\\': 1.0}'}\n",
          .tool_calls = "[{'id':'a','type':'function','function':{'name':'f','arguments':'12'}},{'id':'b','type':'"
                        "function','function':{'name':'g','arguments':'{\\'x\\': 1.0}'}}]",
          .finish = "tool_calls"},
@@ -414,7 +417,7 @@ static void model_stream_takes_an_answer_in_one_piece(void)
         {.what = "tool calls",
          .body = "{'choices':[{'message':{'content':null,'tool_calls':[{'id':'a','type':'function','function':{'name':'"
                  "f','arguments':'{}'}}]},'finish_reason':'tool_calls'}]}",
-         .events = "{'index':0,'id':'a','name':'f','arguments':'{}'}\n",
+         .events = "{'index':0,'call_id':'a','name':'f','arguments':'{}'}\n",
          .tool_calls = "[{'id':'a','type':'function','function':{'name':'f','arguments':'{}'}}]",
          .finish = "tool_calls"},
         {.what = "an error", .body = "{'error':{'message':'x'}}", .error = "model_error"},
@@ -486,7 +489,7 @@ static void model_stream_cleans_text(void)
          .finish = "stop"},
         {.what = "in a tool's arguments",
          .body = PIECE("'tool_calls':[{'index':0,'id':'a','function':{'name':'f','arguments':'\\ud83d\xFF'}}]") DONE,
-         .events = "{'index':0,'id':'a','name':'f','arguments':'" MARK MARK "'}\n",
+         .events = "{'index':0,'call_id':'a','name':'f','arguments':'" MARK MARK "'}\n",
          .tool_calls = "[{'id':'a','type':'function','function':{'name':'f','arguments':'" MARK MARK "'}}]",
          .finish = "tool_calls"},
     };
