@@ -136,10 +136,9 @@ static enum status scan_escape(struct scan *scan)
     return ST_OK;
 }
 
-/* A string, from its opening quote to behind the closing one; *escaped: whether it holds an escape. */
-static enum status scan_string(struct scan *scan, bool *escaped)
+/* A string, from its opening quote to behind the closing one. */
+static enum status scan_string(struct scan *scan)
 {
-    *escaped = false;
     scan->at++;
     while (scan->at < scan->n) {
         unsigned char c = (unsigned char)scan->text[scan->at];
@@ -148,7 +147,6 @@ static enum status scan_string(struct scan *scan, bool *escaped)
             return ST_OK;
         }
         if (c == '\\') {
-            *escaped = true;
             enum status status = scan_escape(scan);
             if (status)
                 return status;
@@ -205,10 +203,10 @@ static void decode_escape(const struct scan *scan, size_t *at, char **to)
     *to = put_code_point(*to, unit);
 }
 
-/* The checked key between start and end, decoded, so that "a" and "\u0061" are the same. */
+/* The checked key between start and end, decoded, so that "a" and "\u0061" are the same, with a NUL behind it. */
 static enum status decode_name(struct scan *scan, size_t start, size_t end, struct name *name)
 {
-    char *to = arena_alloc(scan->arena, end - start);
+    char *to = arena_alloc(scan->arena, end - start + 1);
     if (!to)
         return ST_UNAVAILABLE;
     name->text = to;
@@ -350,14 +348,11 @@ static enum status scan_name(struct scan *scan, struct name *name)
     if (byte_at(scan, scan->at) != '"')
         return refuse_here(scan, "expected a key in double quotes");
     size_t start = scan->at;
-    bool escaped;
-    enum status status = scan_string(scan, &escaped);
+    enum status status = scan_string(scan);
     if (status)
         return status;
-    size_t end = scan->at - 1;
-    *name = (struct name){.text = scan->text + start + 1, .len = (uint32_t)(end - start - 1), .at = (uint32_t)start};
-    if (escaped)
-        status = decode_name(scan, start + 1, end, name);
+    *name = (struct name){.at = (uint32_t)start};
+    status = decode_name(scan, start + 1, scan->at - 1, name);
     skip_space(scan);
     if (!status && byte_at(scan, scan->at) != ':')
         status = refuse_here(scan, "expected a colon");
@@ -376,9 +371,12 @@ static enum status scan_member(struct scan *scan, unsigned depth)
     if (depth == 1)
         scan->top = name;
     status = scan_value(scan, depth + 1);
-    if (!status && depth == 1)
+    if (status)
+        return status;
+    scan->values[scan->value_count - 1].key = name.text;
+    if (depth == 1)
         scan->top.len = 0;
-    return status;
+    return ST_OK;
 }
 
 static enum status scan_object(struct scan *scan, unsigned depth)
@@ -464,8 +462,7 @@ static enum status scan_value(struct scan *scan, unsigned depth)
     }
     if (c == '"') {
         size_t start = scan->at;
-        bool escaped;
-        enum status status = scan_string(scan, &escaped);
+        enum status status = scan_string(scan);
         return status ? status : push_value(scan, (struct json){.type = JSON_STRING}, start);
     }
     if (c == '-' || is_digit(c))

@@ -13,7 +13,7 @@
 #include "base/status.h"
 
 struct json {
-    /* The validator sets children; string, integer and so on are decoded by json-c, and stand only after json_parse. */
+    /* The validator sets children; string, integer and so on stand only after json_parse. */
     union {
         struct json *children;
         const char *string;
@@ -21,7 +21,7 @@ struct json {
         double number;
         bool boolean;
     };
-    const char *key;   /* decoded, in a member of an object after json_parse */
+    const char *key;   /* decoded, in a member of an object */
     const char *start; /* of the value in the text */
     uint32_t len;      /* of the value in the text */
     uint32_t count;    /* of children; of a string's decoded bytes after json_parse */

@@ -20,7 +20,6 @@
 #include "base/json_writer.h"
 #include "base/log.h"
 
-#define HEAD_MAX      ((size_t)64 * 1024)
 #define PATH          "/chat/completions"
 #define STREAM        ",\"stream\":true"
 #define WITH_USAGE    ",\"stream_options\":{\"include_usage\":true}}"
@@ -55,16 +54,12 @@ static bool put_together(struct model_request *request, const struct buf *head, 
     return true;
 }
 
-bool model_request_init(struct model_request *request, const char *model, const char *messages)
+bool model_request_init(struct model_request *request, struct arena *scratch, const char *model, const char *messages)
 {
     struct buf head;
-    struct arena *arena = arena_new(HEAD_MAX);
-    if (!arena)
-        return false;
-    buf_init(&head, arena);
+    buf_init(&head, scratch);
     write_head(&head, model);
     bool made = put_together(request, &head, messages);
-    arena_free(arena);
     return made;
 }
 

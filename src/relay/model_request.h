@@ -7,6 +7,8 @@
 
 #define MODEL_KEY_MAX 4096
 
+struct arena;
+
 /* The body of a request. */
 struct model_request {
     char *body; /* NULL: given back */
@@ -16,8 +18,8 @@ struct model_request {
 };
 
 /* Makes {"model"?, "messages", "stream", "stream_options"}; messages: a JSON array; model NULL or "": none is named.
- * scratch: for passing use. False: memory is out. */
-bool model_request_init(struct model_request *request, const char *model, const char *messages);
+ * scratch: for passing use; it is not reset. False: memory is out. */
+bool model_request_init(struct model_request *request, struct arena *scratch, const char *model, const char *messages);
 
 /* Takes the wish for usage out: some servers refuse what they do not know. */
 void model_request_leave_out_usage(struct model_request *request);

@@ -38,9 +38,11 @@
 #define REST_MS            5000
 #define LARGE              (128 * 1024)
 #define DRAIN_MS           100
+#define NOTICE_MS          100 /* how often a busy loop looks for a signal or the end of its master */
 
 /* How far a process is on its way out. */
 struct ending {
+    int64_t notice_at;    /* when to look again whether it is asked to */
     int64_t interrupt_at; /* INT64_MAX: nobody asked it to end */
     int64_t leave_at;     /* INT64_MAX: turns were not interrupted yet */
 };
@@ -284,9 +286,13 @@ static void notice_signals(const sigset_t *open)
 }
 
 /* Takes the next step out where it is time. False: it is time to leave. */
-static bool goes_on(struct relay *relay, struct ending *ending, pid_t master)
+static bool goes_on(struct relay *relay, struct ending *ending, pid_t master, const sigset_t *open)
 {
     int64_t now = clock_monotonic_ms();
+    if (now < ending->notice_at && !asked)
+        return true;
+    ending->notice_at = now + NOTICE_MS;
+    notice_signals(open);
     bool orphan = master && getppid() != master;
     if (ending->interrupt_at == INT64_MAX && (asked || orphan)) {
         log_event(LOG_LEVEL_INFO, "relay_draining", log_int("turns", relay->audiences.count));
@@ -311,10 +317,8 @@ int relay_run(const struct settings *settings, int socket, pid_t master)
         log_event(LOG_LEVEL_ERROR, "relay_failed", log_str("error", "memory is out or the model's key unreadable"));
         return EXIT_FAILURE;
     }
-    while (goes_on(relay, &ending, master)) {
-        notice_signals(&open);
+    while (goes_on(relay, &ending, master, &open))
         go_round(relay, ending.interrupt_at == INT64_MAX ? REST_MS : DRAIN_MS, &open);
-    }
     give_up(relay);
     relay_free(relay);
     return EXIT_SUCCESS;

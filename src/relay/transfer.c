@@ -18,7 +18,7 @@
 #include "base/crypto.h"
 #include "relay/loop.h"
 
-#define CONNECTIONS     64L   /* kept open for the next request */
+#define CONNECTIONS     64U   /* kept open for the next request */
 #define BUFFER          2048L /* of a transfer, for reading */
 #define UPLOAD_BUFFER   16384L
 #define HEADERS_MAX     ((size_t)64 * 1024)
@@ -30,6 +30,7 @@ struct transfers {
     struct loop_timer timer;    /* curl's own */
     struct curl_slist *headers; /* of every request */
     char *url;
+    unsigned idle;   /* connections that may be kept open, at most */
     unsigned inside; /* how deep curl runs */
     struct transfer *all;
     bool any_dead;
@@ -136,6 +137,8 @@ static void run(struct transfers *transfers, curl_socket_t fd, int action)
         const struct transfer_events *events = transfer->events;
         void *owner = transfer->owner;
         read_end(transfer, message->data.result, &end);
+        if (end.how == TRANSFER_WHOLE && transfers->idle < CONNECTIONS)
+            transfers->idle++;
         transfer_free(transfer);
         events->over(owner, &end);
     }
@@ -272,7 +275,7 @@ static bool set_up(struct transfers *transfers, const char *url, const char *key
            !curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETDATA, transfers) &&
            !curl_multi_setopt(transfers->multi, CURLMOPT_TIMERFUNCTION, on_timeout) &&
            !curl_multi_setopt(transfers->multi, CURLMOPT_TIMERDATA, transfers) &&
-           !curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS);
+           !curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS);
 }
 
 struct transfers *transfers_new(struct loop *loop, const char *url, const char *key)
@@ -338,6 +341,16 @@ static bool set_options(struct transfer *transfer, const char *body)
     return !wrong;
 }
 
+/* Without an idle connection curl would look for one among all that are in use, which takes it long when many are. */
+static bool choose_connection(struct transfer *transfer)
+{
+    struct transfers *transfers = transfer->transfers;
+    if (!transfers->idle)
+        return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+    transfers->idle--;
+    return true;
+}
+
 struct transfer *transfer_start(struct transfers *transfers, const char *body, size_t n,
                                 const struct transfer_events *events, void *owner)
 {
@@ -354,7 +367,7 @@ struct transfer *transfer_start(struct transfers *transfers, const char *body, s
         transfer->next->link = &transfer->next;
     transfers->all = transfer;
     transfer->easy = curl_easy_init();
-    if (transfer->easy && set_options(transfer, body) &&
+    if (transfer->easy && set_options(transfer, body) && choose_connection(transfer) &&
         curl_multi_add_handle(transfers->multi, transfer->easy) == CURLM_OK)
         return transfer;
     transfer_free(transfer);

@@ -34,7 +34,7 @@ struct upstream {
     struct loop *loop;
     const struct settings *settings;
     struct transfers *transfers; /* NULL: the echo model answers */
-    struct arena *scratch;       /* of one event, or of the end */
+    struct arena *scratch;       /* of one event, of the end, or of a request being made */
     struct arena *kept;          /* of what upstream_cancel gives */
     bool no_usage;               /* the server has refused the wish for usage, and answered without */
     struct upstream_call *calls;
@@ -394,7 +394,8 @@ static bool prepare(struct upstream_call *call, const char *model, const char *m
         call->echo = echo_start(upstream->loop, messages, &echo_events, call);
         return call->echo != NULL;
     }
-    if (!model_request_init(&call->request, model ? model : upstream->settings->model_name, messages))
+    if (!model_request_init(&call->request, upstream->scratch, model ? model : upstream->settings->model_name,
+                            messages))
         return false;
     call->without_usage = upstream->no_usage;
     if (call->without_usage)
