@@ -9,6 +9,7 @@
 #include "server/accounts.h"
 #include "server/commands.h"
 #include "server/helpers.h"
+#include "server/import.h"
 #include "server/options.h"
 #include "server/title.h"
 
@@ -26,8 +27,11 @@ static const struct command {
     {"doctor", "[-c FILE]", "look at configuration, database and listener, and say what to do", commands_doctor},
     {"migrate", "[-c FILE]", "bring the database to this program's schema, as its owner", commands_migrate},
     {"purge", "[-c FILE]", "remove what is over: run it every day", commands_purge},
-    {"user", "VERB EMAIL [-c FILE]", "add, password, show, remove: accounts, for the administrator", accounts_command},
+    {"user", "VERB EMAIL [-c FILE]", "add, password, show, remove, claim: accounts, for the administrator",
+     accounts_command},
     {"helper", "VERB [NAME ...]", "list, set, remove: named assistants, for the administrator", helpers_command},
+    {"import-legacy", "[OPTIONS] CONNINFO", "move chats here from another application's database: --help",
+     import_command},
     {"routes", "", "list what can be called, and by whom", commands_routes},
     {"options", "[--example | --markdown]", "list the options of the configuration", commands_options},
     {"version", "", "say the version", version},
@@ -51,7 +55,7 @@ static int help(int argc, char **argv)
     }
     puts("usage: parley COMMAND");
     for (const struct command *command = commands; command->name; command++)
-        printf("  %-8s%-26s%s\n", command->name, command->arguments, command->help);
+        printf("  %-15s%-26s%s\n", command->name, command->arguments, command->help);
     puts("FILE is $PARLEY_CONFIG or /etc/parley/parley.conf when not given.");
     return 0;
 }

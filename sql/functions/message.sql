@@ -161,9 +161,11 @@ end
 $$;
 comment on function parley.update_session_last_message() is 'Keeps a session''s count, title, preview and time true.';
 
+-- Who stores many at once says so (legacy_messages) and does the same for all of them.
 create or replace trigger update_chat_session_on_message
     after insert on parley.chat_messages
-    for each row execute function parley.update_session_last_message();
+    for each row when (current_setting('parley.bulk', true) is distinct from 'on')
+    execute function parley.update_session_last_message();
 
 -- A page of the active path, oldest first, of a session of the person whom the claim names.
 create or replace function parley.get_session_messages(

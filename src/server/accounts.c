@@ -18,6 +18,7 @@
 #include "base/crypto.h"
 #include "base/pattern.h"
 #include "base/utf8.h"
+#include "core/legacy.h"
 #include "core/login.h"
 #include "core/user.h"
 #include "server/commands.h"
@@ -127,12 +128,48 @@ static enum status remove_account(struct call *call, const char *email)
     return status;
 }
 
+/* Which imported owner is meant, by the source and the id that they had there, or by their address. */
+struct claim {
+    const char *source, *owner;
+};
+
+static enum status find_owner(struct call *call, const struct claim *claim)
+{
+    struct uuid id;
+    enum status status = ST_OK;
+    if (pattern_matches(PATTERN_EMAIL, claim->owner))
+        return become(call, claim->owner);
+    if (!claim->source && !uuid_parse(&id, claim->owner))
+        return fault_set(&call->fault, ST_INVALID, NULL,
+                         "An id that is no uuid needs --source: the import's report names it.");
+    status = legacy_id(claim->source ? claim->source : "", "user", claim->owner, &id);
+    if (status == ST_OK)
+        call_set_user(call, &id);
+    return status;
+}
+
+static enum status claim_account(struct call *call, const struct claim *claim, const char *email)
+{
+    char hash[PASSWORD_HASH_MAX];
+    enum status status = find_owner(call, claim);
+    if (status == ST_OK)
+        status = ask_hash(call, hash);
+    if (status != ST_OK)
+        return status;
+    call_next(call);
+    status = legacy_claim(call, email, hash);
+    if (status == ST_OK)
+        printf("%s has a login now: %s\n", call->user.text, email);
+    return status;
+}
+
 static const struct {
     const char *name;
     enum status (*run)(struct call *call, const char *email);
 } verbs[] = {{"add", add}, {"password", set_password}, {"show", show}, {"remove", remove_account}};
 
-static int run(const struct settings *settings, unsigned verb, const char *email)
+/* With a claim the verb does not matter. */
+static int run(const struct settings *settings, unsigned verb, const struct claim *claim, const char *email)
 {
     struct call call;
     struct arena *arena = arena_new(ARENA_CAP);
@@ -140,7 +177,7 @@ static int run(const struct settings *settings, unsigned verb, const char *email
     enum status status = ST_UNAVAILABLE;
     if (arena && db) {
         call_init(&call, arena, db, settings);
-        status = verbs[verb].run(&call, email);
+        status = claim ? claim_account(&call, claim, email) : verbs[verb].run(&call, email);
         if (status != ST_OK)
             fprintf(stderr, "parley: %s\n", call.fault.detail ? call.fault.detail : status_code(status));
     }
@@ -149,25 +186,56 @@ static int run(const struct settings *settings, unsigned verb, const char *email
     return status == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The address in lower case; false (and why, on stderr) when it is none. */
+static bool read_email(char *email)
+{
+    for (char *c = email; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    if (!pattern_matches(PATTERN_EMAIL, email)) {
+        fprintf(stderr, "parley: %s is not an e-mail address\n", email);
+        return false;
+    }
+    return true;
+}
+
+/* Does the verb; argv[0] is the last argument that was read. */
+static int run_configured(int argc, char **argv, unsigned verb, const struct claim *claim, char *email)
+{
+    static char command[] = "user";
+    if (!read_email(email))
+        return EX_USAGE;
+    argv[0] = command;
+    struct config *config = commands_config(argc, argv, CONFIG_DATABASE);
+    int status = config ? run(&config->settings, verb, claim, email) : EX_CONFIG;
+    config_free(config);
+    return status;
+}
+
+/* claim [--source S] LEGACY-ID-OR-EMAIL EMAIL */
+static int claim_command(int argc, char **argv)
+{
+    struct claim claim = {0};
+    if (argc > 2 && !strcmp(argv[1], "--source")) {
+        claim.source = argv[2];
+        argc -= 2;
+        argv += 2;
+    }
+    if (argc < 3)
+        return EX_USAGE;
+    claim.owner = argv[1];
+    return run_configured(argc - 2, argv + 2, 0, &claim, argv[2]);
+}
+
 int accounts_command(int argc, char **argv)
 {
-    for (unsigned verb = 0; argc >= 3 && verb < sizeof(verbs) / sizeof(verbs[0]); verb++) {
-        if (strcmp(argv[1], verbs[verb].name) != 0)
-            continue;
-        char *email = argv[2];
-        for (char *c = email; *c; c++)
-            if (*c >= 'A' && *c <= 'Z')
-                *c = (char)(*c - 'A' + 'a');
-        if (!pattern_matches(PATTERN_EMAIL, email)) {
-            fprintf(stderr, "parley: %s is not an e-mail address\n", email);
-            return EX_USAGE;
-        }
-        argv[2] = argv[0];
-        struct config *config = commands_config(argc - 2, argv + 2, CONFIG_DATABASE);
-        int status = config ? run(&config->settings, verb, email) : EX_CONFIG;
-        config_free(config);
-        return status;
-    }
-    fputs("usage: parley user add | password | show | remove EMAIL [-c FILE]\n", stderr);
+    for (unsigned verb = 0; argc >= 3 && verb < sizeof(verbs) / sizeof(verbs[0]); verb++)
+        if (strcmp(argv[1], verbs[verb].name) == 0)
+            return run_configured(argc - 2, argv + 2, verb, NULL, argv[2]);
+    if (argc >= 4 && strcmp(argv[1], "claim") == 0)
+        return claim_command(argc - 1, argv + 1);
+    fputs("usage: parley user add | password | show | remove EMAIL [-c FILE]\n"
+          "       parley user claim [--source NAME] LEGACY-ID-OR-EMAIL EMAIL [-c FILE]\n",
+          stderr);
     return EX_USAGE;
 }

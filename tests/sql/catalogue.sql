@@ -35,6 +35,7 @@ select results_eq(
               ('chat_sessions', 'siud'),
               ('helpers', 'siud to parley_owner'),
               ('idempotency_keys', 'siud'),
+              ('legacy_owners', 'siu'),          -- end with their person
               ('login_attempts', 'siud'),
               ('projects', 'siud'),
               ('refresh_tokens', 'siud'),

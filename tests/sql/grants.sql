@@ -13,7 +13,7 @@ select results_eq(
            case when has_table_privilege('parley_app', oid, 'insert') then 'i' end,
            case when has_table_privilege('parley_app', oid, 'delete') then 'd' end) from tables order by tab $$,
     $$ values ('chat_messages', 'si'), ('chat_sessions', 'sid'), ('helpers', 's'), ('idempotency_keys', 'sid'),
-              ('login_attempts', 'sid'), ('projects', 'sid'), ('refresh_tokens', 'sid'), ('schema_migrations', 's'),
+              ('legacy_owners', 'si'), ('login_attempts', 'sid'), ('projects', 'sid'), ('refresh_tokens', 'sid'), ('schema_migrations', 's'),
               ('turn_events', 'sid'), ('turns', 'si'), ('user_emails', 'sid'), ('user_projects', 'sid'), ('user_rates', 'si'),
               ('user_usage', 'si'), ('users', 'sid') $$,
     'the serving role reads, adds and deletes where it has to');
@@ -26,6 +26,7 @@ select results_eq(
            ('chat_sessions', '{created_at,session_id,user_id}'),
            ('helpers', '{created_at,display_name,greeting,model,name,system_prompt,updated_at}'),
            ('idempotency_keys', '{key,user_id}'),
+           ('legacy_owners', '{created_at,email,legacy_id,source,user_id}'),
            ('projects', '{created_at,project_id,user_id}'),
            ('refresh_tokens', '{created_at,family_id,user_id}'),
            ('schema_migrations', '{applied_at,name,number,sha256}'),

@@ -38,6 +38,7 @@ create function pg_temp.sample(tab text, who text) returns jsonb language sql st
         when 'user_rates' then jsonb_build_object('kind', 'requests', 'window_start', now(), 'used', 1)
         when 'idempotency_keys' then jsonb_build_object('key', who, 'request_hash', who,
             'expires_at', now() + case who when 'd' then interval '-1 day' else interval '1 day' end)
+        when 'legacy_owners' then jsonb_build_object('source', 'old', 'legacy_id', who, 'tokens', 1)
         when 'schema_migrations' then jsonb_build_object('number', 9000 + ascii(who), 'name', who, 'sha256', who)
     end
 $$;
@@ -59,6 +60,7 @@ insert into change values
     ('user_usage', 'session_count = 99', 'user_id = tap.id(''x'')'),
     ('user_rates', 'used = 99', 'user_id = tap.id(''x'')'),
     ('idempotency_keys', 'request_hash = ''x''', 'user_id = tap.id(''x'')'),
+    ('legacy_owners', 'tokens = 99', 'user_id = tap.id(''x'')'),
     ('schema_migrations', 'sha256 = ''x''', null);
 
 -- What people may do with their own rows: (s)elect, (i)nsert, (u)pdate, (d)elete.
@@ -66,7 +68,7 @@ create temporary table own (tab text, commands text);
 insert into own values
     ('users', 'siud'), ('user_emails', 'siud'), ('refresh_tokens', 'siud'), ('projects', 'siud'), ('user_projects', 'siud'),
     ('chat_sessions', 'siud'), ('chat_messages', 'siu'), ('turns', 'siu'), ('turn_events', 'siud'), ('user_usage', 'siu'),
-    ('user_rates', 'siu'), ('idempotency_keys', 'siud'), ('login_attempts', ''), ('helpers', ''), ('schema_migrations', '');
+    ('user_rates', 'siu'), ('idempotency_keys', 'siud'), ('legacy_owners', 'siu'), ('login_attempts', ''), ('helpers', ''), ('schema_migrations', '');
 
 create temporary table actor (name text, role name, claims jsonb);
 insert into actor values

@@ -36,6 +36,7 @@ begin
         values (tap.id(who), tap.id(who || ' t'), tap.id(who || ' s'), tap.id(who || ' m'));
     insert into parley.turn_events (user_id, turn_id, event_id, type, data) values (tap.id(who), tap.id(who || ' t'), 1, 'token', '{}');
     insert into parley.refresh_tokens (user_id, family_id, token_hash, expires_at) values (tap.id(who), tap.id(who), repeat('0', 64), now());
+    insert into parley.legacy_owners (user_id, source, legacy_id) values (tap.id(who), 'old', who);
     perform tap.become_nobody();
     perform tap.claim('email', who || '@example.org');
     perform parley.login_begin(who || '@example.org', 10, '1 minute');
@@ -68,7 +69,7 @@ select is(parley.user_delete(tap.id('bob')), 0, 'nobody removes another');
 select tap.become_nobody();
 select is(parley.user_delete(tap.id('bob')), 0, 'nor does nobody');
 select tap.stop();
-select is((select sum(held) from pg_temp.rows_of('bob'))::integer, 16, 'all is there still');
+select is((select sum(held) from pg_temp.rows_of('bob'))::integer, 17, 'all is there still');
 
 select tap.become('bob');
 select is(parley.user_delete(tap.id('bob')), 1, 'a person leaves');

@@ -1,0 +1,493 @@
+"""`parley import-legacy`: what other applications kept is read back by the API, as its owner and by nobody else."""
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import uuid
+
+import pytest
+
+import legacy
+from legacy import Legacy, number
+from parley import binary
+from people import access_token, run_sql, secret_of
+from postgres import UNPRIVILEGED
+
+_names = itertools.count(1)
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def source(parley):
+    made = []
+
+    def make(ddl):
+        made.append(Legacy(parley.postgres, f"old_{os.getpid()}_{next(_names)}", ddl))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.drop()
+
+
+def bring(parley, database, *options, code=0, conninfo=None):
+    """Runs the import; answers its report."""
+    done = parley.run("import-legacy", "-c", parley.config, *options, conninfo or database.conninfo)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+def counts(report, form):
+    """{"messages": {"new": 4, "there already": 0}} of one form's paragraph."""
+    found, inside = {}, False
+    for line in report.splitlines():
+        if not line.startswith(" "):
+            inside = line == form
+        elif inside and (match := re.fullmatch(r"  (\w+): (.*)", line)):
+            what = {part.split(" ", 1)[1]: int(part.split(" ", 1)[0]) for part in match[2].split(", ") if " " in part}
+            found[match[1]] = what or int(match[2])
+    return found
+
+
+def new(report, form, what):
+    return counts(report, form)[what]["new"]
+
+
+def claim(parley, legacy_id, email=None, source=None, code=0):
+    """Gives an imported owner a login; answers a client who is signed in as them."""
+    email = email or f"claimed{next(_names)}.{os.getpid()}@example.org"
+    words = ["user", "claim", *(["--source", source] if source else []), legacy_id, email, "-c", parley.config]
+    done = subprocess.run([*UNPRIVILEGED, binary(), *words], env=parley.environment(), cwd=parley.folder,
+                          input=PASSWORD + "\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return parley.client.login(email, PASSWORD) if code == 0 else done.stderr
+
+
+def sessions(client):
+    answer = client.get("/api/v1/sessions?limit=100")
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def messages(client, session):
+    answer = client.get(f"/api/v1/sessions/{session}/messages?limit=200")
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def texts(client, session):
+    return [(m["role"], m["content"]) for m in messages(client, session)]
+
+
+def is_whole(parley):
+    """Nothing in the store contradicts itself: counts, order and paths of every session, sessions of every person."""
+    assert run_sql(parley, """
+        select s.session_id from parley.chat_sessions s
+        left join lateral (
+            select count(*) as count, max(seq) as last, count(*) filter (where m.on_path) as path,
+                bool_and(m.seq = 1 or m.parent_id is not null) as parents,
+                (array_agg(m.message_id order by m.seq desc) filter (where m.on_path))[1] as leaf,
+                max(m.created_at) as at
+            from parley.chat_messages m where m.user_id = s.user_id and m.session_id = s.session_id) m on true
+        where (s.message_count, s.last_seq) is distinct from (m.path::integer, coalesce(m.last, 0))
+            or m.count <> coalesce(m.last, 0) or s.active_leaf is distinct from m.leaf
+            or not m.parents or s.last_message_at < m.at""") == []
+    assert run_sql(parley, """
+        select u.user_id from parley.user_usage u where u.session_count <> (
+            select count(*) from parley.chat_sessions s where s.user_id = u.user_id and s.deleted_at is null)""") == []
+
+
+# Each form
+
+
+def test_saves(parley, source, bob):
+    old = source(legacy.SAVES)
+    old.say("insert into users (id, email) values (1, 'one@old.example'), (2, null)")
+    old.say("""insert into user_sessions (user_id, messages, created_at, updated_at) values
+        (1, '[{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hi", "model": "x"}]',
+            '2024-01-02 03:04:05', '2024-01-03 00:00:00'),
+        (2, '[{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]', '2024-02-02', null)""")
+    report = bring(parley, old)
+    assert counts(report, "saves")["messages"] == {"new": 3, "there already": 0}
+    one = claim(parley, "one@old.example")
+    assert parley.client.get("/api/v1/sessions").status == 401
+    [session] = sessions(one)
+    assert texts(one, session["session_id"]) == [("user", "Hello!"), ("assistant", "Hi")]
+    assert messages(one, session["session_id"])[1]["metadata"] == {"model": "x"}
+    assert (session["title"], session["preview"], session["message_count"]) == ("Hello!", "Hi", 2)
+    assert session["created_at"].startswith("2024-01-02T03:04:05") and session["last_message_at"].startswith("2024-01-03")
+    assert bob.get(f"/api/v1/sessions/{session['session_id']}").status == 404
+    assert bob.get(f"/api/v1/sessions/{session['session_id']}/messages").status == 404
+    two = claim(parley, "2", source=old.name)
+    assert texts(two, sessions(two)[0]["session_id"]) == [("user", "a\nb")]
+    is_whole(parley)
+
+
+def fill_v1(old):
+    ann, ben, project = number("ann"), number("ben"), number("project")
+    old.say("insert into users (user_id, email, display_name) values (%s, 'ann@old.example', 'Ann'), (%s, 'ben@old.example', null)", ann, ben)
+    old.say("insert into dossier values (%s, 'The book', '2023-01-01')", project)
+    old.say("insert into user_projects values (%s, %s, '2023-01-01'), (%s, %s, '2023-01-02')", ann, project, ben, project)
+    old.say("insert into sessions (session_id, user_id, project_id, title, created_at, is_active) values (%s, %s, %s, 'Plot', '2023-01-01', false)",
+            number("plot"), ann, project)
+    old.say("insert into sessions (session_id, user_id, title) values (%s, %s, null)", number("empty"), ben)
+    old.say("insert into turns (turn_id, project_id, raw_text, response, mood, created_at) values (%s, %s, 'Old?', 'Old!', 'dark', '2022-01-01')",
+            number("turn"), project)
+    old.say("insert into turns (turn_id, project_id, raw_text, session_id, user_id) values (%s, %s, 'told', %s, %s)",
+            number("told"), project, number("plot"), ann)
+    old.say("""insert into chat_messages (message_id, session_id, turn_id, role, content, metadata, created_at) values
+        (%s, %s, %s, 'user', 'A horror story', '{"model": "m"}', '2023-01-01 10:00'), (%s, %s, null, 'assistant', 'Once', null, '2023-01-01 10:01')""",
+            number("m1"), number("plot"), number("told"), number("m2"), number("plot"))
+    return ann, ben, project
+
+
+def test_v1(parley, source, bob):
+    old = source(legacy.V1)
+    ann_id, ben_id, project = fill_v1(old)
+    report = bring(parley, old)
+    assert new(report, "v1", "messages") == 2 and new(report, "turns", "messages") == 2
+    ann, ben = claim(parley, "ann@old.example"), claim(parley, ben_id)
+    assert ann.user_id == ann_id
+    for person, is_owner in ((ann, True), (ben, False)):
+        assert [(p["project_id"], p["name"], p["is_owner"]) for p in person.get("/api/v1/projects").json] == [(project, "The book", is_owner)]
+    plot = ann.get(f"/api/v1/sessions/{number('plot')}").json
+    assert (plot["title"], plot["project_id"], plot["is_active"]) == ("Plot", project, False)
+    kept = messages(ann, number("plot"))
+    assert [(m["message_id"], m["content"]) for m in kept] == [(number("m1"), "A horror story"), (number("m2"), "Once")]
+    assert kept[0]["metadata"] == {"model": "m"} and kept[0]["created_at"].startswith("2023-01-01T10:00:00")
+    [turns] = [s for s in sessions(ann) if s["title"] == "The book"]
+    assert texts(ann, turns["session_id"]) == [("user", "Old?"), ("assistant", "Old!")]
+    assert messages(ann, turns["session_id"])[0]["metadata"] == {"mood": "dark"}
+    assert [s["session_id"] for s in sessions(ben)] == [number("empty")]
+    assert bob.get(f"/api/v1/sessions/{number('plot')}/messages").status == 404
+    is_whole(parley)
+
+
+def test_turns_before_there_were_people(parley, source):
+    old = source(legacy.OLD_TURNS)
+    project = str(uuid.uuid4())
+    old.say("insert into dossier (project_id, title) values (%s, 'Alone')", project)
+    old.say("insert into turns (project_id, raw_text, response) values (%s, 'in', 'out'), (null, 'who?', null), (%s, null, null)", project, project)
+    report = bring(parley, old)
+    assert counts(report, "old turns")["messages"] == {"new": 3, "there already": 0, "left out": 1}
+    owner = claim(parley, "project-" + project, source=old.name)
+    [session] = sessions(owner)
+    assert (session["title"], session["project_id"]) == ("Alone", project)
+    assert texts(owner, session["session_id"]) == [("user", "in"), ("assistant", "out")]
+    nobody = claim(parley, "nobody", source=old.name)
+    assert texts(nobody, sessions(nobody)[0]["session_id"]) == [("user", "who?")]
+
+
+def test_helper_chats(parley, source, bob):
+    old = source(legacy.HELPER_CHATS)
+    user, project = str(uuid.uuid4()), str(uuid.uuid4())
+    calls = [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    for n, (helper, title) in enumerate((("brand-voice", "New Chat"), ("Brand Voice", "Named"), ("助手", None))):
+        session = str(uuid.uuid4())
+        old.say("insert into chat_sessions (id, user_id, project_id, helper, title, thread_id) values (%s, %s, %s, %s, %s, %s)",
+                session, user, project, helper, title, f"thread_openai{n}")
+        old.say("insert into chat_messages (session_id, role, content, created_at) values (%s, 'user', %s, '2024-01-01')", session, f"Hi {n}")
+        old.say("insert into chat_messages (session_id, role, content, tool_calls, created_at) values (%s, 'assistant', '', %s, '2024-01-02')",
+                session, json.dumps(calls))
+    report = bring(parley, old)
+    assert "1 sessions whose helper's name was made to fit" in report and "1 sessions whose helper's name cannot fit" in report
+    person = claim(parley, user)
+    found = {s["title"]: s for s in sessions(person)}
+    assert {title: s["helper"] for title, s in found.items()} == {"Hi 0": "brand-voice", "Named": "brand-voice", "Hi 2": None}
+    assert {s["project_id"] for s in found.values()} == {project}
+    kept = messages(person, found["Hi 2"]["session_id"])
+    assert kept[0]["metadata"] == {"legacy_helper": "助手"} and kept[1]["tool_calls"] == calls
+    assert "thread_openai" not in person.get("/api/v1/sessions").body.decode()
+    assert run_sql(parley, "select count(*) from parley.chat_sessions where user_id = %s and provider_thread_id like 'thread_openai%%'", user) == [(3,)]
+    assert bob.get(f"/api/v1/sessions/{found['Named']['session_id']}").status == 404
+    is_whole(parley)
+
+
+def thread_names(parley, client):
+    return {name for name, in run_sql(parley, "select thread_name from parley.chat_sessions where user_id = %s", client.user_id)}
+
+
+def test_threads(parley, source, bob):
+    old = source(legacy.THREADS)
+    thread = str(uuid.uuid4())
+    for name in (f"thread-{thread}", "user-u1", "strange name", "x" * 300):
+        old.say("insert into conversations (user_id, thread_id, role, content, created_at) values ('u1', %s, 'user', 'Q', '2024-05-01'), "
+                "('u1', %s, 'assistant', 'A', '2024-05-01 00:00:01.5')", name, name)
+    report = bring(parley, old)
+    assert new(report, "threads", "messages") == 8 and "1 threads under a new name" in report
+    person = claim(parley, "u1", source=old.name)
+    assert texts(person, thread) == [("user", "Q"), ("assistant", "A")]
+    assert messages(person, thread)[1]["created_at"] == "2024-05-01T00:00:01.500000Z"
+    assert thread_names(parley, person) == {None, "thread-legacy-u1", "strange name"}
+    assert bob.get(f"/api/v1/sessions/{thread}").status == 404
+    is_whole(parley)
+
+
+def test_single_thread(parley, source, bob):
+    old = source(legacy.SINGLE_THREAD)
+    old.say("insert into conversations (user_id, thread_id, role, content, created_at) select 'abc123', 'user-abc123', "
+            "case n %% 2 when 1 then 'user' else 'assistant' end, n::text, '2024-01-01' from generate_series(1, 25) n" % ())
+    old.say("insert into user_usage values ('abc123', 12500), ('idle', 7)")
+    report = bring(parley, old)
+    assert new(report, "single thread", "messages") == 25 and counts(report, "usage")["tokens"] == 12507
+    person = claim(parley, "abc123", source=old.name)
+    assert thread_names(parley, person) == {f"user-{person.user_id}"}
+    # All in one moment: the order is that of their numbers.
+    [session] = sessions(person)
+    assert [m["content"] for m in messages(person, session["session_id"])] == [str(n) for n in range(1, 26)]
+    assert person.get("/api/v1/usage").json["total_tokens"] == 12500
+    old.say("update user_usage set total_tokens = total_tokens + 100 where user_id = 'abc123'")
+    assert counts(bring(parley, old), "usage")["tokens"] == 100
+    bring(parley, old)
+    assert person.get("/api/v1/usage").json["total_tokens"] == 12600
+    assert bob.get(f"/api/v1/sessions/{session['session_id']}").status == 404
+
+
+def test_order_without_numbers_is_that_of_storing(parley, source):
+    old = source(legacy.THREADS)
+    old.say("insert into conversations (user_id, thread_id, role, content, created_at) "
+            "select 'u', 't', 'user', n::text, '2024-01-01' from generate_series(1, 120) n")
+    bring(parley, old)
+    person = claim(parley, "u", source=old.name)
+    assert [m["content"] for m in messages(person, sessions(person)[0]["session_id"])] == [str(n) for n in range(1, 121)]
+
+
+def test_several_forms_in_one_database(parley, source):
+    old = source("create schema other; create schema third;" + legacy.SAVES + legacy.SINGLE_THREAD + "set search_path = other;" + legacy.V1
+                 + legacy.THREADS + "set search_path = third;" + legacy.HELPER_CHATS)
+    old.say("insert into users values (1)")
+    old.say("insert into user_sessions (user_id, messages) values (1, '[{\"role\": \"user\", \"content\": \"saved\"}]')")
+    old.say("insert into conversations (user_id, thread_id, role, content) values ('1', 'user-1', 'user', 'single')")
+    old.say("insert into other.conversations (user_id, thread_id, role, content) values ('1', 'user-1', 'user', 'threads')")
+    old.say("insert into third.chat_sessions (user_id, helper) values (%s, 'x')", str(uuid.uuid4()))
+    report = bring(parley, old)
+    assert (new(report, "saves", "sessions"), new(report, "single thread", "sessions")) == (1, 1)
+    other = bring(parley, old, "--source", "other", conninfo=old.conninfo + " options=-csearch_path=other")
+    assert new(other, "threads", "sessions") == 1
+    third = bring(parley, old, conninfo=old.conninfo + " options=-csearch_path=third")
+    assert new(third, "helper chats", "sessions") == 1
+    person, other = claim(parley, "1", source=old.name), claim(parley, "1", source="other")
+    assert {s["title"] for s in sessions(person)} == {"saved", "single"}
+    assert {s["title"] for s in sessions(other)} == {"threads"}
+    is_whole(parley)
+
+
+# Again, later, and cut off
+
+
+def test_a_second_run_adds_nothing_and_later_ones_what_is_new(parley, source):
+    old = source(legacy.V1)
+    fill_v1(old)
+    bring(parley, old)
+    before = parley.contents()
+    report = bring(parley, old)
+    assert parley.contents() == before
+    for form in ("projects", "v1", "turns"):
+        for what in counts(report, form).values():
+            assert what["new"] == 0
+    old.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", number("plot"))
+    old.say("insert into sessions (user_id, title) values (%s, 'Later')", number("ann"))
+    report = bring(parley, old)
+    assert (new(report, "v1", "messages"), new(report, "v1", "sessions")) == (1, 1)
+    secret = secret_of(parley)
+    ann = parley.client
+    ann.token = access_token(secret, number("ann"))
+    assert [t for _, t in texts(ann, number("plot"))] == ["A horror story", "Once", "More"]
+    # What was said here meanwhile stays in its place.
+    ann.say(number("plot"), "Here")
+    old.say("insert into chat_messages (session_id, role, content) values (%s, 'assistant', 'There')", number("plot"))
+    bring(parley, old)
+    assert [t for _, t in texts(ann, number("plot"))] == ["A horror story", "Once", "More", "Here", "There"]
+    # What was hidden here stays hidden.
+    ann.delete(f"/api/v1/sessions/{number('plot')}")
+    bring(parley, old)
+    assert ann.get(f"/api/v1/sessions/{number('plot')}").status == 404
+    is_whole(parley)
+
+
+def much(source, count, thread="'thread-' || md5((n / 50)::text)::uuid", user="'user' || n % 7"):
+    old = source(legacy.THREADS)
+    old.say(f"insert into conversations (id, user_id, thread_id, role, content, created_at) select md5(n::text)::uuid, {user}, {thread}, "
+            "case n % 2 when 0 then 'user' else 'assistant' end, repeat('word ' || n || ' ', 20), timestamp '2024-01-01' + n * interval '1 second' "
+            f"from generate_series(1, {count}) n")
+    return old
+
+
+def test_a_killed_import_goes_on(parley, source):
+    old = much(source, 20000)
+    owners = "select count(*) from parley.chat_messages m join parley.legacy_owners o using (user_id) where o.source = %s"
+    command = [*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo]
+    for wanted in (1, 5000, 12000):
+        process = subprocess.Popen(command, env=parley.environment(), cwd=parley.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while run_sql(parley, owners, old.name)[0][0] < wanted and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert 12000 <= run_sql(parley, owners, old.name)[0][0] < 20000
+    is_whole(parley)
+    report = bring(parley, old)
+    assert sum(counts(report, "threads")["messages"].values()) == 20000
+    assert run_sql(parley, owners, old.name) == [(20000,)]
+    is_whole(parley)
+
+
+def test_an_interrupt_ends_it_between_two_chunks(parley, source):
+    old = much(source, 20000)
+    command = [*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo]
+    process = subprocess.Popen(command, env=parley.environment(), cwd=parley.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not run_sql(parley, "select 1 from parley.legacy_owners where source = %s", old.name) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    report, complaint = process.communicate(timeout=30)
+    assert process.returncode == 75 and "on request" in complaint, (process.returncode, report, complaint)
+    assert new(report, "threads", "messages") < 20000
+    is_whole(parley)
+    assert sum(counts(bring(parley, old), "threads")["messages"].values()) == 20000
+
+
+def test_a_dry_run_writes_nothing_and_says_the_same(parley, source):
+    old = source(legacy.V1)
+    for table in ("users", "dossier", "sessions", "chat_messages", "turns", "user_projects"):
+        assert old.say(f"select count(*) from {table}") == [(0,)]
+    person = str(uuid.uuid4())
+    old.say("insert into users (user_id, email) values (%s, %s)", person, person + "@old.example")
+    old.say("insert into sessions (user_id) select %s from generate_series(1, 700)", person)
+    old.say("insert into chat_messages (session_id, role, content) select session_id, 'user', 'x' from sessions, generate_series(1, 3)")
+    before = parley.contents()
+    said = bring(parley, old, "--dry-run")
+    assert parley.contents() == before
+    done = bring(parley, old)
+    assert said.splitlines()[1:] == done.splitlines()[1:]
+    assert bring(parley, old, "--dry-run").splitlines()[1:] == bring(parley, old).splitlines()[1:]
+
+
+# Whose it is
+
+
+def test_an_address_that_has_an_account_is_not_believed(parley, source, alice):
+    old = source(legacy.SAVES)
+    old.say("insert into users (id, email) values (1, %s), (2, 'no address')", alice.email.upper())
+    old.say("insert into user_sessions (user_id, messages) select n, '[{\"role\": \"user\", \"content\": \"mine\"}]' from generate_series(1, 2) n")
+    report = bring(parley, old)
+    assert sessions(alice) == []
+    assert counts(report, "saves")["messages"] == {"new": 1, "there already": 0, "left out": 1}
+    assert "owners left out: an account has their e-mail address" in report and "owners without login: not an e-mail address: 2" in report
+    assert "mine" not in report
+    report = bring(parley, old, "--match-email")
+    assert counts(report, "people")["owners"]["matched by e-mail"] == 1
+    assert [s["title"] for s in sessions(alice)] == ["mine"]
+    # Once agreed, it holds without being said again.
+    old.say("insert into user_sessions (user_id, messages) values (1, '[]')")
+    assert new(bring(parley, old), "saves", "sessions") == 1
+    assert len(sessions(alice)) == 2
+    is_whole(parley)
+
+
+def test_a_locked_login_opens_by_claim_or_password_alone(parley, source):
+    old = source(legacy.SAVES)
+    email = f"locked{next(_names)}.{os.getpid()}@old.example"
+    old.say("insert into users (id, email) values (1, %s)", email)
+    old.say("insert into user_sessions (user_id, messages) values (1, '[]')")
+    bring(parley, old)
+    for password in ("!", "", PASSWORD):
+        assert parley.client.post("/api/v1/auth/login", {"email": email, "password": password}).status in (400, 401)
+    assert parley.client.post("/api/v1/auth/signup", {"email": email, "password": PASSWORD}).status == 409
+    owner = claim(parley, email, email)
+    assert len(sessions(owner)) == 1
+    assert "a login already" in claim(parley, email, email, code=1)
+    assert "imported" in claim(parley, "77", source=old.name, code=1)
+    assert "--source" in claim(parley, "77", code=1)
+
+
+def test_claims_cannot_take_addresses_or_accounts(parley, source, alice):
+    old = source(legacy.SAVES)
+    old.say("insert into users (id) values (1)")
+    old.say("insert into user_sessions (user_id, messages) values (1, '[]')")
+    bring(parley, old)
+    assert "registered" in claim(parley, "1", alice.email, source=old.name, code=1)
+    assert "imported" in claim(parley, alice.user_id, code=1)
+    assert "imported" in claim(parley, alice.email, code=1)
+    claim(parley, "1", source=old.name)
+
+
+# What does not fit
+
+
+def test_what_cannot_be_kept_is_told(parley, source):
+    old = source(legacy.SAVES.replace("messages JSONB NOT NULL", "messages JSONB"))
+    old.say("insert into users values (1)")
+    list_ = [{"role": "user", "content": "kept"}, "text", None, 5, {"role": "user"}, {"content": "no role"}, {"role": "narrator", "content": "dark"},
+             {"role": "human", "content": "x" * 262145}, {"role": "ai", "content": "ok", "tool_calls": {"id": "1"}},
+             {"role": "assistant", "content": "ok", "tool_calls": 7, "metadata": {"a": [1]}, "timestamp": "2024-03-03T00:00:00Z"}]
+    old.say("insert into user_sessions (user_id, messages) values (1, %s), (1, '{\"not\": \"a list\"}'), (1, null)", json.dumps(list_))
+    report = bring(parley, old)
+    assert counts(report, "saves")["messages"] == {"new": 4, "there already": 0, "left out": 6}
+    for line in ("1 messages left out: longer than max_message_bytes: 8", "5 messages left out: without role or text: 2, 3, 4, 5, 6",
+                 "2 sessions whose messages are no JSON array: 2, 3", "1 messages without their tool calls",
+                 "1 messages stored as assistant's, their own role in metadata.legacy_role: 7"):
+        assert line in report, report
+    person = claim(parley, "1", source=old.name)
+    [session] = [s for s in sessions(person) if s["message_count"]]
+    kept = messages(person, session["session_id"])
+    assert [(m["role"], m["content"]) for m in kept] == [("user", "kept"), ("assistant", "dark"), ("assistant", "ok"), ("assistant", "ok")]
+    assert kept[1]["metadata"] == {"legacy_role": "narrator"} and kept[2]["tool_calls"] == [{"id": "1"}]
+    assert kept[3]["metadata"] == {"a": [1]} and kept[3]["created_at"].startswith("2024-03-03")
+
+
+def test_hostile_values_stay_values(parley, source, bob):
+    old = source(legacy.THREADS)
+    evil = "'); drop table parley.users; --"
+    old.say("insert into conversations (user_id, thread_id, role, content) values (%s, %s, 'user', %s)", evil, evil, evil + "\\u0000 \x01 \U0001f600")
+    old.say("insert into conversations (user_id, thread_id, role, content) values (%s, %s, 'user', 'for bob?')", "", "t")
+    old.say("insert into conversations (user_id, thread_id, role, content) values (%s, 't', 'user', 'long')", "y" * 500)
+    report = bring(parley, old)
+    assert counts(report, "threads")["owners"] == {"new": 1, "there already": 0, "left out": 2}
+    person = claim(parley, evil, source=old.name)
+    assert texts(person, sessions(person)[0]["session_id"]) == [("user", evil + "\\u0000 \x01 \U0001f600")]
+    assert sessions(bob) == []
+
+
+def test_bad_beginnings(parley, source):
+    empty = source("create table unknown (id integer)")
+    bring(parley, empty, code=65)
+    bring(parley, empty, "--unknown", code=64)
+    bring(parley, empty, "--source", "", code=64)
+    bring(parley, empty, conninfo="host=/nowhere", code=75)
+    assert "--match-email" in parley.run("import-legacy", "--help").stdout
+    assert "import-legacy" in parley.run("help").stdout
+    # A role that passes by the policies writes nothing.
+    old = source(legacy.SAVES)
+    environment = {**parley.environment(), "PARLEY_DATABASE": f"host={parley.postgres.folder} user=postgres dbname=parley"}
+    done = subprocess.run([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo], env=environment, cwd=parley.folder,
+                          capture_output=True, text=True)
+    assert done.returncode == 78 and "superuser" in done.stderr
+    # A role that may not read there is told so.
+    old.say("revoke connect on database " + old.name + " from public; create role stranger login; grant connect on database " + old.name
+            + " to stranger")
+    assert "refuses" in parley.run("import-legacy", "-c", parley.config, f"host={parley.postgres.folder} user=stranger dbname={old.name}").stderr
+
+
+def peak(process):
+    """The most memory that it has had when it ends, in KiB."""
+    most = 0
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as status:
+            most = max([most, *(int(line.split()[1]) for line in status if line.startswith("VmHWM"))])
+        time.sleep(0.01)
+    return most
+
+
+def test_memory_does_not_grow(parley, source):
+    peaks = []
+    for count in (2000, 100000):
+        old = much(source, count)
+        process = subprocess.Popen([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo], env=parley.environment(),
+                                   cwd=parley.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peaks.append(peak(process))
+        assert process.returncode == 0
+    assert peaks[1] < peaks[0] + 8192, peaks
+    is_whole(parley)
