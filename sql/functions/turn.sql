@@ -34,6 +34,45 @@ end
 $$;
 comment on function parley.turn_settle(uuid, uuid) is 'Ends turns whose process is gone as interrupted.';
 
+-- Lets a turn go on that was taken for interrupted while its process was only cut off from the database: nobody else writes events of a turn, so
+-- who brings more is that process. What its end had written is taken back. Answers whether it runs again: not when another runs in the session
+-- by now, nor an hour later.
+create or replace function parley.turn_revive(p_user_id uuid, p_turn_id uuid)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_turn parley.turns;
+begin
+    perform from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = (select t.session_id from parley.turns t
+            where t.user_id = p_user_id and t.turn_id = p_turn_id)
+        for no key update;
+    select * into v_turn from parley.turns t
+        where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status = 'interrupted'
+            and t.error_code = 'interrupted' and t.ended_at > clock_timestamp() - interval '1 hour'
+        for update;
+    if not found or exists (select from parley.turns t
+        where t.user_id = p_user_id and t.session_id = v_turn.session_id and t.status = 'streaming') then
+        return false;
+    end if;
+    delete from parley.turn_events e
+        where e.user_id = p_user_id and e.turn_id = p_turn_id and e.event_id = v_turn.last_event_id and e.type = 'error';
+    update parley.turn_events e set purge_at = null where e.user_id = p_user_id and e.turn_id = p_turn_id;
+    update parley.turns t set status = 'streaming', error_code = null, ended_at = null, prompt_tokens = null,
+            completion_tokens = null, tokens_estimated = false, lease_until = clock_timestamp() + interval '20 s',
+            last_event_id = coalesce((select max(e.event_id) from parley.turn_events e
+                where e.user_id = p_user_id and e.turn_id = p_turn_id), 0)
+        where t.user_id = p_user_id and t.turn_id = p_turn_id;
+    update parley.chat_messages m set content = '', status = 'streaming', tokens = null
+        where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
+    perform parley.turn_account(p_user_id, v_turn.session_id, -v_turn.prompt_tokens, -v_turn.completion_tokens);
+    return true;
+end
+$$;
+comment on function parley.turn_revive(uuid, uuid) is 'Lets a turn go on that was taken for interrupted.';
+
 -- Refuses (PA409) while a turn runs in the session. The session's row is locked by the caller.
 create or replace function parley.turn_refuse_second(p_user_id uuid, p_session_id uuid)
     returns void
@@ -89,12 +128,13 @@ create or replace function parley.turn_begin(
     p_parent_id uuid, p_turn_id uuid, p_user_message_id uuid, p_message_id uuid, p_lease interval,
     p_sessions_per_minute integer, p_sessions integer, p_turns_per_minute integer, p_turns_running integer,
     p_tokens_per_day integer)
-    returns table (title text, user_message_id uuid, model text, system_prompt text)
+    returns table (title text, user_message_id uuid, model text, system_prompt text, id_base bigint)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+    v_id_base bigint;
     v_helper parley.helpers;
     v_session parley.chat_sessions;
     v_user_message uuid := p_user_message_id;
@@ -124,10 +164,15 @@ begin
         where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_message_id;
 
     select * into v_helper from parley.helpers h where h.name = v_session.helper;
-    insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, model, lease_until)
+    select t.id_base + t.last_event_id into v_id_base from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id
+        order by t.turn_id desc
+        limit 1;
+    insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, model, lease_until, id_base)
         values (p_user_id, p_turn_id, p_session_id, v_user_message, p_message_id, coalesce(p_model, v_helper.model),
-            clock_timestamp() + p_lease);
-    return query select s.title, v_user_message, coalesce(p_model, v_helper.model), v_helper.system_prompt
+            clock_timestamp() + p_lease, coalesce(v_id_base, 0));
+    return query select s.title, v_user_message, coalesce(p_model, v_helper.model), v_helper.system_prompt,
+            coalesce(v_id_base, 0)
         from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id;
 end
 $$;
@@ -265,7 +310,11 @@ begin
         where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status = 'streaming'
         for no key update;
     if not found then
-        return 'gone';
+        if not parley.turn_revive(p_user_id, p_turn_id) then
+            return 'gone';
+        end if;
+        select t.last_event_id, t.stop_requested_at into v_turn from parley.turns t
+            where t.user_id = p_user_id and t.turn_id = p_turn_id;
     end if;
     perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, p_lease);
     return case when v_turn.stop_requested_at is null then 'go' else 'stop' end;
@@ -291,8 +340,15 @@ begin
         for no key update;
     select t.status, t.last_event_id into v_turn from parley.turns t
         where t.user_id = p_user_id and t.turn_id = p_turn_id for update;
-    if not found or v_turn.status <> 'streaming' then
-        return case when v_turn.status = p_status then 'saved' else 'gone' end;
+    if v_turn.status = p_status then
+        return 'saved';
+    end if;
+    if v_turn.status = 'interrupted' and parley.turn_revive(p_user_id, p_turn_id) then
+        select t.status, t.last_event_id into v_turn from parley.turns t
+            where t.user_id = p_user_id and t.turn_id = p_turn_id;
+    end if;
+    if v_turn.status is distinct from 'streaming' then
+        return 'gone';
     end if;
     if p_events is not null then
         perform parley.turn_store_events(p_user_id, p_turn_id, p_events, v_turn.last_event_id, null);
@@ -306,7 +362,7 @@ comment on function parley.turn_finish(uuid, uuid, jsonb, text, text, jsonb, tex
     is 'Ends a turn: text, tokens, preview and usage in one.';
 
 -- Writes the end of a turn everywhere it shows; its session's row is locked by the caller. Token counts that are NULL are estimated at four
--- bytes a token. An answer without text leaves the preview as it is. What a server counts may be absurd: the day's sum ends at its type's end.
+-- bytes a token. An answer without text leaves the preview as it is.
 create or replace function parley.turn_end(
     p_user_id uuid, p_turn_id uuid, p_status text, p_content text, p_tool_calls jsonb, p_finish_reason text,
     p_error_code text, p_model text, p_prompt_tokens integer, p_completion_tokens integer, p_estimated boolean)
@@ -335,25 +391,72 @@ begin
             preview = case when s.active_leaf = v_turn.message_id and p_content <> '' then left(p_content, 60)
                 else s.preview end,
             last_message_at = greatest(s.last_message_at, now()),
-            updated_at = now(),
-            prompt_tokens = s.prompt_tokens + v_prompt,
-            completion_tokens = s.completion_tokens + v_completion
-        where s.user_id = p_user_id and s.session_id = v_turn.session_id;
-    update parley.user_usage u set
-            prompt_tokens = u.prompt_tokens + v_prompt,
-            completion_tokens = u.completion_tokens + v_completion,
-            total_tokens = u.total_tokens + v_prompt + v_completion,
             updated_at = now()
-        where u.user_id = p_user_id;
-    insert into parley.user_rates as r (user_id, kind, window_start, used)
-        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), least(v_prompt::bigint + v_completion, 2147483647))
-        on conflict (user_id, kind) do update
-            set used = least(case when r.window_start < excluded.window_start then 0 else r.used end::bigint + excluded.used, 2147483647),
-                window_start = greatest(r.window_start, excluded.window_start);
+        where s.user_id = p_user_id and s.session_id = v_turn.session_id;
+    perform parley.turn_account(p_user_id, v_turn.session_id, v_prompt, v_completion);
 end
 $$;
 comment on function parley.turn_end(uuid, uuid, text, text, jsonb, text, text, text, integer, integer, boolean)
     is 'Writes the end of a turn everywhere it shows.';
+
+-- Adds a turn's tokens to the sums of its session, its person and their day; below zero they are taken back. What a server counts may be absurd:
+-- the day's sum ends at its type's end.
+create or replace function parley.turn_account(p_user_id uuid, p_session_id uuid, p_prompt integer, p_completion integer)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update parley.chat_sessions s set
+            prompt_tokens = s.prompt_tokens + p_prompt,
+            completion_tokens = s.completion_tokens + p_completion
+        where s.user_id = p_user_id and s.session_id = p_session_id;
+    update parley.user_usage u set
+            prompt_tokens = u.prompt_tokens + p_prompt,
+            completion_tokens = u.completion_tokens + p_completion,
+            total_tokens = u.total_tokens + p_prompt + p_completion,
+            updated_at = now()
+        where u.user_id = p_user_id;
+    insert into parley.user_rates as r (user_id, kind, window_start, used)
+        values (p_user_id, 'tokens', date_trunc('day', now(), 'UTC'), greatest(0, least(p_prompt::bigint + p_completion, 2147483647)))
+        on conflict (user_id, kind) do update
+            set used = greatest(0, least(case when r.window_start < excluded.window_start then 0 else r.used end::bigint + p_prompt + p_completion,
+                    2147483647)),
+                window_start = greatest(r.window_start, excluded.window_start);
+end
+$$;
+comment on function parley.turn_account(uuid, uuid, integer, integer) is 'Adds a turn''s tokens to the sums.';
+
+-- The turn of a session that a viewer means who has seen the events up to p_after (as viewers count): the one that this id belongs to while there is
+-- more of it, else the one that followed; from 0 on, or where none followed, the newest.
+create or replace function parley.turn_watched(p_user_id uuid, p_session_id uuid, p_after bigint)
+    returns setof parley.turns
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_seen parley.turns;
+begin
+    select * into v_seen from parley.turns t
+        where t.user_id = p_user_id and t.session_id = p_session_id and (p_after <= 0 or t.id_base <= p_after)
+        order by t.turn_id desc
+        limit 1;
+    if p_after > 0 and v_seen.status <> 'streaming' and v_seen.id_base + v_seen.last_event_id <= p_after then
+        return query select * from parley.turns t
+            where t.user_id = p_user_id and t.session_id = p_session_id and t.turn_id > v_seen.turn_id
+            order by t.turn_id
+            limit 1;
+        if found then
+            return;
+        end if;
+    end if;
+    if v_seen.turn_id is not null then
+        return next v_seen;
+    end if;
+end
+$$;
+comment on function parley.turn_watched(uuid, uuid, bigint) is 'The turn that a viewer means who has seen so much.';
 
 -- Asks the running turn of a session to stop. Answers the turn; no row when none runs.
 create or replace function parley.turn_stop(p_user_id uuid, p_session_id uuid)
@@ -394,6 +497,12 @@ begin
     if v_place and v_text and new.status = 'streaming' and old.status = 'complete' and old.role = 'assistant'
         and old.content = '' and old.tool_calls is null and old.tokens is null and old.turn_id is not null
         and not exists (select from parley.turns t where t.user_id = old.user_id and t.turn_id = old.turn_id) then
+        return new;
+    end if;
+    -- The same back: a turn that was taken for interrupted goes on.
+    if v_place and old.status = 'interrupted' and (new.status, new.content) = ('streaming', '') and new.tokens is null
+        and exists (select from parley.turns t
+            where t.user_id = old.user_id and t.turn_id = old.turn_id and t.status = 'streaming') then
         return new;
     end if;
     raise exception using errcode = 'PA409', message = 'message_immutable', hint = 'Messages do not change.';

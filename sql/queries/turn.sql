@@ -3,7 +3,7 @@
 -- name: turn_begin
 -- $2 session, $3 whether it is new, $4 project, $5 helper, $6 model, $7 text (NULL: another answer), $8 parent, $9 turn, $10 user's message, $11 answer, $12
 -- seconds of the lease, $13 to $17 quotas: sessions a minute, sessions, turns a minute, turns running, tokens a day.
-select title, user_message_id, model, system_prompt
+select title, user_message_id, model, system_prompt, id_base
 from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::text, $7::text, $8::uuid, $9::uuid,
     $10::uuid, $11::uuid, make_interval(secs => $12::integer), $13::integer, $14::integer, $15::integer, $16::integer,
     $17::integer);
@@ -31,19 +31,16 @@ select parley.turn_settle($1::uuid, $2::uuid);
 -- name: turn_settle_all
 select parley.turn_settle_all($1::uuid);
 
--- name: turn_latest
--- The newest turn of a session. A day after its end its events may be purged: then the id of the last one is 0.
+-- name: turn_watched
+-- The turn of a session that a viewer means who has seen $3. A day after its end its events may be purged: then the id of the last one is 0.
 select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
-    t.message_id, t.user_message_id
-from parley.turns t
-where t.user_id = $1::uuid and t.session_id = $2::uuid
-order by t.turn_id desc
-limit 1;
+    t.message_id, t.user_message_id, t.id_base
+from parley.turn_watched($1::uuid, $2::uuid, $3::bigint) t;
 
 -- name: turn_get
 -- A turn of a session that is not hidden.
 select t.turn_id, t.status, case when t.ended_at < now() - interval '1 day' then 0 else t.last_event_id end as last_event_id,
-    t.message_id, t.user_message_id, t.session_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread
+    t.message_id, t.user_message_id, t.id_base, t.session_id, coalesce(s.thread_name, 'thread-' || s.session_id) as thread
 from parley.turns t
 join parley.chat_sessions s on s.user_id = t.user_id and s.session_id = t.session_id
 where t.user_id = $1::uuid and t.turn_id = $2::uuid and s.user_id = $1::uuid and s.deleted_at is null;

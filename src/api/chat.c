@@ -61,7 +61,7 @@ enum status chat_regenerate(struct api *api)
     return status == ST_OK ? turns_begin(api, &new_turn, NULL) : status;
 }
 
-/* Joins the turn that runs, or gives the rest of one that a client was watching when it ended. */
+/* Joins the turn that runs, or gives the rest of one that a client was watching when it ended, then what followed. */
 enum status chat_stream(struct api *api)
 {
     struct uuid session;
@@ -72,11 +72,11 @@ enum status chat_stream(struct api *api)
     if (status == ST_OK)
         status = path_uuid(api, 0, &session);
     if (status == ST_OK)
-        status = turn_latest(&api->call, &session, &turn, &found);
+        status = turn_watched(&api->call, &session, after, &turn, &found);
     if (status != ST_OK)
         return status;
     api->handover.form = wanted_form(api->request);
-    if (found && (turn.running || (after >= 0 && after < turn.last_event_id)))
+    if (found && (turn.running || (after >= 0 && after < turn.id_base + turn.last_event_id)))
         return turns_watch(api, &turn, after);
     reply_empty(api->reply);
     return ST_OK;
@@ -93,7 +93,7 @@ static void write_event(struct api *api, const struct uuid *turn, const struct t
     api->reply->body.failed |= !event;
 }
 
-/* The saved events of the newest turn as JSON, at once: for those who cannot stream. */
+/* The saved events of the same turn as JSON, at once: for those who cannot stream. */
 enum status chat_events(struct api *api)
 {
     struct uuid session;
@@ -105,9 +105,9 @@ enum status chat_events(struct api *api)
     if (status == ST_OK)
         status = path_uuid(api, 0, &session);
     if (status == ST_OK)
-        status = turn_latest(&api->call, &session, &turn, &found);
+        status = turn_watched(&api->call, &session, after, &turn, &found);
     if (status == ST_OK && found)
-        status = turn_events(&api->call, &turn.id, after > 0 ? after : 0, &rows);
+        status = turn_events(&api->call, &turn, after, &rows);
     if (status != ST_OK)
         return status;
     struct json_writer *json = reply_json(api->reply, 200);

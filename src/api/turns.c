@@ -20,11 +20,11 @@ const char *turns_text_field(struct api *api)
 long turns_after(struct api *api)
 {
     const char *header = request_header(api->request, "Last-Event-ID");
-    if (!header)
-        return query_int(api, "after", 0, 2147483647, -1);
+    if (!header || !header[0])
+        return query_int(api, "after", 0, HANDOVER_ID_MAX, -1);
     long after = 0;
     for (const char *c = header; *c; c++) {
-        if (*c < '0' || *c > '9' || after > 200000000) {
+        if (*c < '0' || *c > '9' || after > (HANDOVER_ID_MAX - 9) / 10) {
             (void)!fault_field(&api->call.fault, "Last-Event-ID", "is not one that was given out");
             return -1;
         }
@@ -51,7 +51,8 @@ static bool names_thread(const struct api *api)
 enum status turns_watch(struct api *api, const struct turn *turn, long after)
 {
     turns_hand_over(api, HANDOVER_WATCH, &turn->session, &turn->id);
-    api->handover.after = after > 0 ? after : 0;
+    api->handover.id_base = turn->id_base;
+    api->handover.after = after > turn->id_base ? after - turn->id_base : 0;
     api->handover.thread = names_thread(api) ? turn->thread : NULL;
     return ST_OK;
 }
@@ -103,6 +104,7 @@ enum status turns_begin(struct api *api, struct turn_new *new_turn, const struct
     turns_hand_over(api, HANDOVER_TURN, &new_turn->session, &new_turn->turn);
     api->handover.message = new_turn->message;
     api->handover.user_message = begun.user_message;
+    api->handover.id_base = begun.id_base;
     api->handover.title = begun.title;
     api->handover.model = begun.model;
     api->handover.messages = begun.messages;

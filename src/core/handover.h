@@ -9,6 +9,8 @@
 
 #include "base/uuid.h"
 
+#define HANDOVER_ID_MAX 9007199254740991 /* 2^53 - 1: exact in every JSON reader */
+
 enum handover_kind {
     HANDOVER_NONE,
     HANDOVER_TURN,  /* begin a turn (it is stored) and let this connection watch it */
@@ -31,7 +33,8 @@ struct handover {
     const char *headers; /* "Name: value\r\n" lines of the answer, without its Content-Type and Status */
     const char *thread;  /* VIEWER_FRAMES, VIEWER_REPLY: what the session is called; else NULL */
     bool thread_twice;   /* VIEWER_FRAMES: `done` says it as threadId, too */
-    long after;          /* the last event id that the viewer has */
+    long id_base;        /* VIEWER_EVENTS: added to the turn's event ids */
+    long after;          /* the last event id that the viewer has, without id_base */
     struct uuid user, session, turn;
     /* HANDOVER_TURN alone: */
     struct uuid message, user_message;

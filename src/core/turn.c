@@ -70,6 +70,7 @@ enum status turn_begin(struct call *call, const struct turn_new *new_turn, struc
         return ST_INTERNAL;
     begun->title = row_text(rows, 0, 0);
     begun->model = row_text(rows, 0, 2);
+    begun->id_base = (long)row_int(rows, 0, 4);
     begun->messages = write_messages(call->arena, row_text(rows, 0, 3), history);
     return begun->messages ? ST_OK : ST_UNAVAILABLE;
 }
@@ -105,24 +106,26 @@ enum status turn_fail(struct call *call, const struct uuid *turn, const char *co
 
 /* --- finding again --- */
 
-/* The first columns of turn_latest, and all of turn_get. */
+/* All columns of turn_watched, and the first of turn_get. */
 static void from_row(const struct db_rows *rows, struct turn *turn)
 {
     *turn = (struct turn){
         .running = strcmp(row_text(rows, 0, 1), "streaming") == 0,
         .last_event_id = (long)row_int(rows, 0, 2),
+        .id_base = (long)row_int(rows, 0, 5),
     };
     (void)row_uuid(rows, 0, 0, &turn->id);
     (void)row_uuid(rows, 0, 3, &turn->message);
     (void)row_uuid(rows, 0, 4, &turn->user_message);
 }
 
-enum status turn_latest(struct call *call, const struct uuid *session, struct turn *turn, bool *found)
+enum status turn_watched(struct call *call, const struct uuid *session, long after, struct turn *turn, bool *found)
 {
     call->tx.read_only = false;
     const struct db_rows *there = db_add(&call->tx, QUERY_MESSAGE_SESSION, call->user.text, session->text);
     db_add(&call->tx, QUERY_TURN_SETTLE, call->user.text, session->text);
-    const struct db_rows *rows = db_add(&call->tx, QUERY_TURN_LATEST, call->user.text, session->text);
+    const struct db_rows *rows =
+        db_add(&call->tx, QUERY_TURN_WATCHED, call->user.text, session->text, db_int(call->arena, after));
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;
@@ -153,8 +156,8 @@ static enum status get_found(struct call *call, const struct db_rows *found, str
     if (rows->count == 0)
         return not_found(call);
     from_row(rows, turn);
-    turn->thread = row_text(rows, 0, 6);
-    return row_uuid(rows, 0, 5, &turn->session) ? ST_OK : ST_INTERNAL;
+    turn->thread = row_text(rows, 0, 7);
+    return row_uuid(rows, 0, 6, &turn->session) ? ST_OK : ST_INTERNAL;
 }
 
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn)
@@ -215,10 +218,11 @@ static bool names_turn(const char *type)
     return strcmp(type, "session") == 0 || strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
 }
 
-enum status turn_events(struct call *call, const struct uuid *turn, long after, struct turn_rows *rows)
+enum status turn_events(struct call *call, const struct turn *turn, long after, struct turn_rows *rows)
 {
+    after = after > turn->id_base ? after - turn->id_base : 0;
     call_next(call);
-    const struct db_rows *found = db_add(&call->tx, QUERY_TURN_EVENTS, call->user.text, turn->text,
+    const struct db_rows *found = db_add(&call->tx, QUERY_TURN_EVENTS, call->user.text, turn->id.text,
                                          db_int(call->arena, after), db_int(call->arena, TURN_EVENTS_MAX));
     enum status status = call_run(call);
     if (status != ST_OK)
@@ -232,11 +236,12 @@ enum status turn_events(struct call *call, const struct uuid *turn, long after, 
         bytes += row_length(found, i, 2);
         if (i && bytes > room)
             break;
-        row->id = (long)row_int(found, i, 0);
+        long id = (long)row_int(found, i, 0);
+        row->id = turn->id_base + id;
         row->data = row_text(found, i, 2);
         row->names_turn = names_turn(row_text(found, i, 1));
         if (i == 0 && is_text(row_text(found, i, 1)))
-            row->data = cut_event(call, row->id, after, row->data);
+            row->data = cut_event(call, id, after, row->data);
         if (!row->data)
             return ST_UNAVAILABLE;
         rows->count = i + 1;

@@ -25,6 +25,7 @@ struct turn_begun {
     struct uuid user_message;
     const char *title, *model; /* NULL: none */
     const char *messages;      /* what the model is told: a JSON array of {role, content} */
+    long id_base;              /* as in struct turn */
 };
 
 struct turn {
@@ -32,10 +33,11 @@ struct turn {
     const char *thread; /* what the session is called; only of turn_of_key and turn_of_text */
     bool running;
     long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
+    long id_base;       /* viewers see id_base + id, which grows within the session */
 };
 
 struct turn_row {
-    long id;
+    long id;          /* as viewers count */
     const char *data; /* the event as viewers get it, JSON */
     bool names_turn;  /* whether it says itself which turn it is of */
 };
@@ -52,9 +54,11 @@ enum status turn_begin(struct call *call, const struct turn_new *new_turn, struc
 /* Ends a turn that no relay took: failed, with that code. In a transaction of its own. */
 enum status turn_fail(struct call *call, const struct uuid *turn, const char *code, const char *message) MUST_CHECK;
 
-/* The newest turn of a session; one whose process is gone is ended as interrupted first. ST_NOT_FOUND without a
- * session; *found is false when there was never a turn. */
-enum status turn_latest(struct call *call, const struct uuid *session, struct turn *turn, bool *found) MUST_CHECK;
+/* The turn of a session that a viewer means who has seen the event `after` (as viewers count; 0 or less: none): the one
+ * that it belongs to while there is more of it, else the next; at last the newest. One whose process is gone is ended
+ * as interrupted first. ST_NOT_FOUND without a session; *found is false when there was never a turn. */
+enum status turn_watched(struct call *call, const struct uuid *session, long after, struct turn *turn,
+                         bool *found) MUST_CHECK;
 
 /* The turn that a request with this key began, else the newest of the last hour that answers just this text (in that
  * session, where one is given): for a client that lost its line. Both in a transaction of their own; ST_NOT_FOUND
@@ -62,9 +66,9 @@ enum status turn_latest(struct call *call, const struct uuid *session, struct tu
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;
 
-/* Saved events past an id, oldest first, at most TURN_EVENTS_MAX and, but for the first one, not more text than a
- * request may bring. An id inside a joined text gives the rest of it. */
-enum status turn_events(struct call *call, const struct uuid *turn, long after, struct turn_rows *rows) MUST_CHECK;
+/* Saved events past an id (as viewers count), oldest first, at most TURN_EVENTS_MAX and, but for the first one, not
+ * more text than a request may bring. An id inside a joined text gives the rest of it. */
+enum status turn_events(struct call *call, const struct turn *turn, long after, struct turn_rows *rows) MUST_CHECK;
 
 /* Asks the running turn of the session to stop; *running is false when there is none. */
 enum status turn_stop(struct call *call, const struct uuid *session, struct uuid *turn, bool *running) MUST_CHECK;

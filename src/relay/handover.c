@@ -68,6 +68,7 @@ static void write_head(const struct handover *handover, struct buf *out)
         json_put_text(&writer, "thread", handover->thread);
         json_put_bool(&writer, "thread_twice", handover->thread_twice);
         json_put_text(&writer, "headers", handover->headers);
+        json_put_int(&writer, "id_base", handover->id_base);
         json_put_int(&writer, "after", handover->after);
     }
     if (handover->kind == HANDOVER_TURN) {
@@ -297,15 +298,17 @@ static bool take_form(const struct json *head, enum viewer_form *form)
 /* What all that bring a connection say of it. */
 static bool take_viewer(const struct json *head, struct handover *handover)
 {
-    int64_t request_id, after;
+    int64_t request_id, id_base, after;
     if (!take_int(head, "request_id", 1, REQUEST_ID_MAX, &request_id) || !take_form(head, &handover->form) ||
         !take_text(head, "thread", handover->form == VIEWER_EVENTS || handover->form == VIEWER_JSON,
                    &handover->thread) ||
         !take_bool(head, "thread_twice", &handover->thread_twice) ||
         !take_text(head, "headers", false, &handover->headers) || !is_headers(handover->headers) ||
-        !take_int(head, "after", 0, INT64_MAX, &after))
+        !take_int(head, "id_base", 0, HANDOVER_ID_MAX, &id_base) ||
+        !take_int(head, "after", 0, HANDOVER_ID_MAX, &after))
         return false;
     handover->request_id = (unsigned)request_id;
+    handover->id_base = (long)id_base;
     handover->after = (long)after;
     return true;
 }

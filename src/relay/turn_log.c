@@ -217,17 +217,18 @@ long turn_log_write(const struct turn_log *log, long after, long upto, size_t ma
 static bool write_event(const struct turn_piece *piece, const void *how, struct buf *out)
 {
     struct json_writer json;
-    (void)how;
+    const long *id_base = how;
     json_writer_init(&json, out);
-    write_id(out, piece->end);
+    write_id(out, *id_base + piece->end);
     write_data(&json, piece);
     buf_add(out, "\n\n", 2);
     return true;
 }
 
-long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out)
+long turn_log_write_sse(const struct turn_log *log, long id_base, long after, long upto, size_t max_bytes,
+                        struct buf *out)
 {
-    return turn_log_write(log, after, upto, max_bytes, write_event, NULL, out);
+    return turn_log_write(log, after, upto, max_bytes, write_event, &id_base, out);
 }
 
 static void write_rows(const struct turn_log *log, long after, long upto, struct json_writer *json)

@@ -4,7 +4,7 @@
  * An event's id is the log's length after it: a token or reasoning event of n bytes of text moves it by n, any other
  * by 1. So ids strictly grow, neighbouring tokens can be joined into one event or a joined one be cut at any id that
  * was ever given out, and a viewer that has seen up to id k needs just what lies behind k: no gap, no repeat, whoever
- * tells it.
+ * tells it. Viewers see ids with a number added that grows from turn to turn (handover.id_base).
  */
 #ifndef PARLEY_RELAY_TURN_LOG_H
 #define PARLEY_RELAY_TURN_LOG_H
@@ -63,8 +63,9 @@ void turn_log_text(const struct turn_log *log, enum turn_event type, struct buf 
 long turn_log_write(const struct turn_log *log, long after, long upto, size_t max_bytes, turn_log_writer *writer,
                     const void *how, struct buf *out);
 
-/* The same as server-sent events: "id: n\ndata: {...}\n\n". */
-long turn_log_write_sse(const struct turn_log *log, long after, long upto, size_t max_bytes, struct buf *out);
+/* The same as server-sent events: "id: n\ndata: {...}\n\n", with id_base added to each n. */
+long turn_log_write_sse(const struct turn_log *log, long id_base, long after, long upto, size_t max_bytes,
+                        struct buf *out);
 
 /* The same events as rows to save: a JSON array of {"id", "type", "data"}, data as viewers get it ({"type", "content"}
  * for text). A text event that lies across the id cut_at is given as two rows: what was sent once is so sent again

@@ -41,7 +41,7 @@ struct viewer {
     char *rest;    /* what the socket did not take yet; NULL: it took all */
     size_t rest_len, rest_at;
     int64_t last_out; /* when it last took something */
-    long seen;
+    long id_base, seen;
     unsigned request_id;
     enum viewer_form form;
     bool thread_twice;
@@ -179,7 +179,8 @@ static void write_chunk(struct viewer *viewer, struct buf *body)
         viewer->seen =
             turn_log_write(&audience->log, viewer->seen, audience->visible, CHUNK, frames_write, &frames, body);
     else
-        viewer->seen = turn_log_write_sse(&audience->log, viewer->seen, audience->visible, CHUNK, body);
+        viewer->seen =
+            turn_log_write_sse(&audience->log, viewer->id_base, viewer->seen, audience->visible, CHUNK, body);
 }
 
 /* The end that stands behind the log. */
@@ -323,6 +324,7 @@ bool viewer_add(struct audience *audience, const struct handover *handover, int 
     viewer->watch = (struct loop_watch){.fd = connection, .ready = on_ready};
     viewer->timer = (struct loop_timer){.at = INT64_MAX, .ring = on_timer};
     viewer->last_out = clock_monotonic_ms();
+    viewer->id_base = handover->id_base;
     viewer->seen = handover->after > 0 ? handover->after : 0;
     viewer->request_id = handover->request_id;
     viewer->form = handover->form;

@@ -187,6 +187,34 @@ def test_a_new_turn_is_the_one_that_is_joined(alice):
     assert_rest(second.events, turn.events, 0)
 
 
+def test_ids_grow_from_turn_to_turn_so_that_none_is_mixed_with_the_next(alice):
+    """A client that lost its line in one turn comes back while the next one runs."""
+    session = alice.session()
+    with chat(alice, words(200, "first"), session_id=session) as lost:
+        lost.take(20)
+        stop(alice, session)
+        lost.rest()
+    middle = lost.events[12].id
+    with chat(alice, words(40, "second"), session_id=session) as turn:
+        turn.take(5)
+        assert turn.events[0].id > lost.events[-1].id
+        with watch(alice, session, Last_Event_ID=middle) as rest:
+            rest.rest()
+        assert_rest(rest.events, lost.events, middle)
+        with watch(alice, session, rest.events[-1].id) as following, watch(alice, session) as joined:
+            for stream in (turn, following, joined):
+                stream.rest()
+            assert following.first == joined.first == turn.first
+            assert following.text == joined.text == turn.text == words(40, "second")
+    for stream in (lost, turn):
+        assert_rest(stream.events, stream.events, 0)
+        told = alice.get(f"{SESSIONS}/{session}/events?after={stream.events[0].id}").json
+        assert {event["turn_id"] for event in told} == {stream.first["turn_id"]}
+        assert [event["id"] for event in told] == sorted(event["id"] for event in told) and told[-1]["id"] == stream.events[-1].id
+    assert alice.get(f"{SESSIONS}/{session}/events?after={lost.events[-1].id}").json[0]["turn_id"] == turn.first["turn_id"]
+    assert watch(alice, session, turn.events[-1].id).status == 204
+
+
 def test_one_json_answer_can_be_waited_for_by_another_device(alice):
     with chat(alice, words(20)) as turn:
         answer = alice.get(f"{SESSIONS}/{turn.first['session_id']}/stream", headers={"Accept": "application/json"})
@@ -510,6 +538,31 @@ def test_a_turn_whose_relay_dies_reads_as_interrupted_everywhere(parley, other):
             assert [message["content"] for message in messages(user, session)[2:]] == ["next", "next"]
         assert run_sql(parley, "select array_agg(distinct status order by status) from parley.turns where user_id = %s", user.user_id) == [
             (["complete", "interrupted"],)]
+
+
+def test_a_turn_goes_on_that_was_taken_for_interrupted_while_its_process_could_not_save(parley, alice):
+    """As when the database was away for longer than a lease, and a reader came back to it before the relay did."""
+    used = alice.get("/api/v1/usage").json["total_tokens"]
+    with chat(alice, words(150)) as turn:
+        session = turn.first["session_id"]
+        turn.until(lambda event: len(turn.text) > 200)
+        end = time.monotonic() + 10
+        while True:
+            # The relay renews it twice a second: one of these comes between.
+            run_sql(parley, "update parley.turns set lease_until = clock_timestamp() - interval '1 second' where user_id = %s", alice.user_id)
+            told = poll(alice, session)
+            if told and told[-1]["type"] == "error":
+                break
+            assert time.monotonic() < end
+        assert told[-1]["code"] == "interrupted"
+        turn.rest()
+    assert (turn.events[-1].type, turn.text) == ("done", words(150))
+    answer = messages(alice, session)[1]
+    assert (answer["status"], answer["content"]) == ("complete", words(150))
+    assert "".join(event.get("content", "") for event in poll(alice, session) if event["type"] == "token") == words(150)
+    assert not [event for event in poll(alice, session) if event["type"] == "error"]
+    usage = turn.events[-1].json["usage"]
+    assert alice.get("/api/v1/usage").json["total_tokens"] - used == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
 def test_a_relay_that_ends_in_peace_keeps_the_text(parley):

@@ -31,7 +31,7 @@ select results_eq(
            ('refresh_tokens', '{created_at,family_id,user_id}'),
            ('schema_migrations', '{applied_at,name,number,sha256}'),
            ('turn_events', '{created_at,data,event_id,turn_id,type,user_id}'),
-           ('turns', '{session_id,started_at,turn_id,user_id,user_message_id}'),
+           ('turns', '{id_base,session_id,started_at,turn_id,user_id,user_message_id}'),
            ('user_emails', '{created_at,email,user_id}'),
            ('user_projects', '{created_at,owner_id,project_id,user_id}'),
            ('user_rates', '{kind,user_id}'),

@@ -181,7 +181,6 @@ def buffers(plan):
 
 
 @pytest.mark.parametrize("name, parameters, indexes, rows, limit", [
-    ("turn_latest", [USER, SESSION_ID], {"turns_session_idx"}, 1, 8),
     ("turn_get", [USER, TURN], {"turns_pkey", "chat_sessions_pkey"}, 1, 12),
     ("turn_events", [USER, TURN, 1000, 500], {"turn_events_pkey"}, 500, 40),
     ("turn_events", [USER, TURN, 2000, 500], {"turn_events_pkey"}, 0, 8),
@@ -206,7 +205,7 @@ def test_a_turn_costs_the_same_however_long_the_session(filled):
     begin = f"""select parley.turn_begin('{USER}', '{SESSION_ID}', false, null, null, null, 'Hi', null, '{turn}', gen_random_uuid(),
         gen_random_uuid(), '20 s', 0, 0, 100, 100, 100)"""
     end = [f"select parley.turn_settle('{USER}', '{SESSION_ID}')", f"select parley.turn_stop('{USER}', '{SESSION_ID}')",
-           f"select parley.turn_text('{USER}', '{turn}')",
+           f"select parley.turn_watched('{USER}', '{SESSION_ID}', 1)", f"select parley.turn_text('{USER}', '{turn}')",
            f"select parley.turn_finish('{USER}', '{turn}', null, 'complete', 'Ho', null, null, null, null, 1, 1, false)"]
     with filled.cursor() as cursor:
         for sql in (begin, *end):  # so that the catalogs are read and the plans made

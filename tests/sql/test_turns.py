@@ -129,22 +129,22 @@ def test_a_viewer_is_given_what_lies_behind_an_id(ann):
 
 
 def test_the_newest_turn_tells_where_it_is(ann):
-    assert ann.run("turn_latest", ann.session) == []
+    assert ann.run("turn_watched", ann.session, 0) == []
     ann.answer("One", "Uno")
     turn = ann.begin("Two")
     ann.checkpoint(turn, "Dos")
     newest = max(row[0] for row in ann.execute("select turn_id::text from parley.turns where user_id = $1", [ann.user]))
-    assert ann.run("turn_latest", ann.session)[0][0] == newest, "UUIDv7 in the program: the greatest"
+    assert ann.run("turn_watched", ann.session, 0)[0][0] == newest, "UUIDv7 in the program: the greatest"
     found = ann.run("turn_get", turn)[0]
-    assert (found[0], found[1], found[2], found[5]) == (turn, "streaming", 3, ann.session)
+    assert (found[0], found[1], found[2], found[6]) == (turn, "streaming", 3, ann.session)
 
 
 def test_a_turn_whose_events_may_be_purged_has_none(ann):
     turn = ann.begin("Hi")
     ann.finish(turn, "Ho", events=[{"id": 1, "type": "done", "data": {}}])
-    assert ann.run("turn_get", turn)[0][2] == ann.run("turn_latest", ann.session)[0][2] == 1
+    assert ann.run("turn_get", turn)[0][2] == ann.run("turn_watched", ann.session, 0)[0][2] == 1
     ann.as_superuser("update parley.turns set ended_at = now() - interval '25 hours' where turn_id = %s", turn)
-    assert ann.run("turn_get", turn)[0][2] == ann.run("turn_latest", ann.session)[0][2] == 0
+    assert ann.run("turn_get", turn)[0][2] == ann.run("turn_watched", ann.session, 0)[0][2] == 0
 
 
 def test_a_turn_of_a_hidden_session_is_not_found(ann):
@@ -159,7 +159,7 @@ def test_nobody_finds_anothers_turn(postgres, ann):
     turn = ann.begin("Hi")
     ann.checkpoint(turn, "Ho")
     bob = Person(postgres)
-    for name, params in (("turn_get", [turn]), ("turn_latest", [ann.session]), ("turn_events", [turn, 0, 10]),
+    for name, params in (("turn_get", [turn]), ("turn_watched", [ann.session, 0]), ("turn_events", [turn, 0, 10]),
                          ("turn_of_text", [None, "Hi"]), ("turn_history", [ann.session, 1000])):
         assert bob.run(name, *params) == [], name
         assert bob.execute(QUERIES[name], [ann.user, *params]) == [], f"{name} in the other's name"

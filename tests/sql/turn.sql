@@ -249,13 +249,33 @@ select is(pg_temp.session('i'), 'Hello | Half | 2');
 select results_eq($$ select tokens from parley.chat_messages where message_id = tap.id('a i1') $$, array[1]);
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
 select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 16777221 error', 'once');
-select is(pg_temp.checkpoint('i1', pg_temp.events(5, '{late}')), 'gone', 'a process that was only slow is told');
-select is(pg_temp.finish('i1', 'Half late'), 'gone');
-select is(pg_temp.path('i'), 'user Hello, assistant interrupted Half');
+create function pg_temp.sums() returns text language sql as $$
+    select format('%s %s %s', s.prompt_tokens + s.completion_tokens, u.total_tokens, r.used) from parley.chat_sessions s
+        join parley.user_usage u using (user_id) join parley.user_rates r using (user_id)
+        where s.session_id = tap.id('i') and r.kind = 'tokens' $$;
+select set_config('tap.sums', pg_temp.sums(), true);
+select is(pg_temp.checkpoint('i1', pg_temp.events(5, '{late}')), 'go', 'a process that was only slow goes on');
+select is(pg_temp.turn('i1'), 'streaming leased 9');
+select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 9 token late', 'as if nothing had been');
+select is_empty($$ select from parley.turn_events where turn_id = tap.id('i1') and purge_at is not null $$);
+select is(pg_temp.path('i'), 'user Hello, assistant streaming');
+select parley.turn_settle(tap.id('eve'), tap.id('i'));
+select is(pg_temp.turn('i1'), 'streaming leased 9', 'and is leased again');
+update parley.turns set lease_until = clock_timestamp() - interval '1 s' where turn_id = tap.id('i1');
+select parley.turn_settle(tap.id('eve'), tap.id('i'));
+select is(pg_temp.finish('i1', 'Half late', 'interrupted'), 'saved', 'its own end in the same words changes nothing');
+select is(pg_temp.path('i'), 'user Hello, assistant interrupted Halflate');
+select is(pg_temp.finish('i1', 'Half late', prompt => 2, completion => 1), 'saved', 'another end counts');
+select is(pg_temp.path('i'), 'user Hello, assistant Half late');
+select is(pg_temp.sums(), current_setting('tap.sums'), 'tokens count once');
+select is(pg_temp.checkpoint('i1', pg_temp.events(9, '{more}')), 'gone', 'what is complete does not go on');
+update parley.chat_sessions set preview = 'Half' where session_id = tap.id('i');
 select pg_temp.start('i2', 'i', lease => '-1 s');
 select is(pg_temp.start('i3', 'i'), 'Hello, its own', 'the next turn ends the lost one');
-select is(pg_temp.path('i'), 'user Hello, assistant interrupted Half, user Hello, assistant interrupted, user Hello, assistant streaming');
+select is(pg_temp.path('i'), 'user Hello, assistant Half late, user Hello, assistant interrupted, user Hello, assistant streaming');
 select is(pg_temp.session('i'), 'Hello | Hello | 6');
+select is(pg_temp.checkpoint('i2', pg_temp.events(0, '{late}')), 'gone', 'a slow process whose session has another turn by now is told');
+select is(pg_temp.finish('i2', 'Late'), 'gone');
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
 select is(pg_temp.turn('i3'), 'streaming leased 0', 'a leased turn is let alone');
 select pg_temp.finish('i3');

@@ -54,6 +54,7 @@ static struct handover a_turn(const char *messages)
         .request_id = 7,
         .form = VIEWER_JSON,
         .headers = "X-Request-Id: abcdefgh\r\nX-Other: \xC3\xA4\r\n",
+        .id_base = 9007199254740991,
         .after = 42,
         .title = "A \"title\"\n",
         .created = true,
@@ -82,7 +83,8 @@ static void handover_brings_the_turn_and_the_connection(void)
     char byte = 0;
     CU_ASSERT_EQUAL(handover_send(ends[1], &sent, connection[0], arena), ST_OK);
     CU_ASSERT_EQUAL_FATAL(handover_receive(ends[0], arena, &got, &fd), ST_OK);
-    CU_ASSERT(got.kind == sent.kind && got.request_id == 7 && got.form == VIEWER_JSON && got.after == 42);
+    CU_ASSERT(got.kind == sent.kind && got.request_id == 7 && got.form == VIEWER_JSON && got.id_base == sent.id_base &&
+              got.after == 42);
     CU_ASSERT_STRING_EQUAL(got.headers, sent.headers);
     CU_ASSERT_STRING_EQUAL(got.title, sent.title);
     CU_ASSERT_STRING_EQUAL(got.request, sent.request);
@@ -257,12 +259,13 @@ static void handover_refuses_wrong_descriptors(void)
     finish();
 }
 
-#define U3                         "\"user_id\":\"" ID "\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\",\"request\":null"
-#define FORM(form, thread, twice)  "\"form\":" form ",\"thread\":" thread ",\"thread_twice\":" twice
-#define EVENTS                     FORM("\"events\"", "null", "false")
-#define V4_OF(form, thread, twice) ",\"request_id\":1," FORM(form, thread, twice) ",\"headers\":\"\",\"after\":0"
-#define V4                         V4_OF("\"events\"", "null", "false")
-#define T5                         ",\"message_id\":\"" ID "\",\"user_message_id\":\"" ID "\",\"title\":null,\"created\":true,\"model\":null"
+#define U3                        "\"user_id\":\"" ID "\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\",\"request\":null"
+#define FORM(form, thread, twice) "\"form\":" form ",\"thread\":" thread ",\"thread_twice\":" twice
+#define EVENTS                    FORM("\"events\"", "null", "false")
+#define V4_OF(form, thread, twice)                                                                                     \
+    ",\"request_id\":1," FORM(form, thread, twice) ",\"headers\":\"\",\"id_base\":0,\"after\":0"
+#define V4 V4_OF("\"events\"", "null", "false")
+#define T5 ",\"message_id\":\"" ID "\",\"user_message_id\":\"" ID "\",\"title\":null,\"created\":true,\"model\":null"
 
 static void handover_refuses_wrong_files(void)
 {
@@ -282,20 +285,23 @@ static void handover_refuses_wrong_files(void)
         "{" U3 V4 T5 ",}\n[]",
         "{\"user_id\":\"x\",\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\"" V4 T5 "}\n[]",
         "{\"user_id\":7,\"session_id\":\"" ID "\",\"turn_id\":\"" ID "\"" V4 T5 "}\n[]",
-        "{" U3 ",\"request_id\":0," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":65536," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1.5," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":0," EVENTS ",\"headers\":\"\",\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":65536," EVENTS ",\"headers\":\"\",\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1.5," EVENTS ",\"headers\":\"\",\"id_base\":0,\"after\":0" T5 "}\n[]",
         "{" U3 V4_OF("null", "null", "false") T5 "}\n[]",
         "{" U3 V4_OF("\"odd\"", "null", "false") T5 "}\n[]",
         "{" U3 V4_OF("\"reply\"", "null", "false") T5 "}\n[]",
         "{" U3 V4_OF("\"json\"", "null", "0") T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":null,\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\",\"after\":-1" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\\r\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\r\\n\\r\\nC: d\\r\\n\",\"after\":0" T5 "}\n[]",
-        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"no colon\\r\\n\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":null,\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\",\"id_base\":0,\"after\":-1" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\",\"id_base\":-1,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\",\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"\\r\\n\",\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\",\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\n\",\"id_base\":0,\"after\":0" T5 "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"A: b\\r\\n\\r\\nC: d\\r\\n\",\"id_base\":0,\"after\":0" T5
+        "}\n[]",
+        "{" U3 ",\"request_id\":1," EVENTS ",\"headers\":\"no colon\\r\\n\",\"id_base\":0,\"after\":0" T5 "}\n[]",
     };
     begin();
     int file = a_file("{" U3 V4 T5 "}\n[]"), fd;

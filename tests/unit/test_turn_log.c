@@ -50,7 +50,7 @@ static const char *sse(long after, long upto, size_t max)
 {
     struct buf out;
     buf_init(&out, arena);
-    turn_log_write_sse(&turn, after, upto, max, &out);
+    turn_log_write_sse(&turn, 0, after, upto, max, &out);
     return buf_text(&out);
 }
 
