@@ -6,8 +6,6 @@
 #include "api/turns.h"
 #include "api/views.h"
 
-#define MODEL_NAME_MAX 200
-
 /* One JSON answer for those who ask for JSON and not for events. */
 static enum viewer_form wanted_form(const struct request *request)
 {
@@ -26,7 +24,7 @@ enum status chat_send(struct api *api)
         .created = !session_id,
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
         .helper = field_name(api, "helper"),
-        .model = field_text(api, "model", FIELD_OPTIONAL, MODEL_NAME_MAX),
+        .model = turns_model_field(api),
         .text = turns_text_field(api),
         .parent_id = view_parent_field(api),
     };
@@ -54,7 +52,7 @@ enum status chat_regenerate(struct api *api)
         status = fields_body(api);
     if (status != ST_OK)
         return status;
-    new_turn.model = field_text(api, "model", FIELD_OPTIONAL, MODEL_NAME_MAX);
+    new_turn.model = turns_model_field(api);
     new_turn.parent_id = message.text;
     api->handover.form = wanted_form(api->request);
     status = fields_check(api);

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "api/fields.h"
+#include "base/settings.h"
+
+#define MODEL_NAME_MAX 200
 
 const char *turns_text_field(struct api *api)
 {
@@ -15,6 +18,40 @@ const char *turns_text_field(struct api *api)
     if (text && !text[0])
         (void)!fault_field(&api->call.fault, "text", "must not be empty");
     return text;
+}
+
+/* Whether a comma-separated list holds the name; around the commas there may be blanks. */
+static bool lists(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    while (*list) {
+        list += strspn(list, ", \t");
+        size_t n = strcspn(list, ",");
+        const char *next = list + n;
+        while (n && (list[n - 1] == ' ' || list[n - 1] == '\t'))
+            n--;
+        if (n == len && n && memcmp(list, name, n) == 0)
+            return true;
+        list = next;
+    }
+    return false;
+}
+
+/* Every model costs the one who runs the server something else. */
+static bool is_offered(const struct settings *settings, const char *name)
+{
+    return strcmp(settings->models, "*") == 0 || strcmp(settings->model_name, name) == 0 ||
+           lists(settings->models, name);
+}
+
+const char *turns_model_field(struct api *api)
+{
+    const char *name = field_text(api, "model", FIELD_OPTIONAL, MODEL_NAME_MAX);
+    if (!name || !*name)
+        return NULL;
+    if (!is_offered(api->app->settings, name))
+        (void)!fault_field(&api->call.fault, "model", "is not offered here");
+    return name;
 }
 
 long turns_after(struct api *api)

@@ -13,6 +13,10 @@
 /* The user's message in the body, by any of its names: not empty. */
 const char *turns_text_field(struct api *api);
 
+/* The model that the body names; NULL: none. Any but the configured one and those of the option `models` is a mistake.
+ */
+const char *turns_model_field(struct api *api);
+
 /* The id after which a viewer wants events: Last-Event-ID or ?after=; -1: not said. */
 long turns_after(struct api *api);
 

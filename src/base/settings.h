@@ -58,6 +58,7 @@ struct settings {
     const char *model_url;
     const char *model_key_file; /* read by the relay alone; "": none */
     const char *model_name;
+    const char *models; /* that a request may name besides, comma separated; "*": any */
     int model_connect_ms;
     int model_first_byte_ms; /* from the request to the first byte of the answer */
     int model_idle_ms;       /* between two bytes of it */

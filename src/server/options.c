@@ -112,6 +112,8 @@ const struct option options_table[] = {
                  "the file with its key, sent as a bearer's; read by the relay alone; empty: none"),
     TEXT("model_name", model_name, "",
          "the model that is asked unless a helper names another; empty: the server's own"),
+    TEXT("models", models, "",
+         "models that a request may name besides it, with commas between them; *: any; empty: none"),
     NUMBER("model_connect_ms", model_connect_ms, "5000", 10, 600000, "milliseconds until the connection stands"),
     NUMBER("model_first_byte_ms", model_first_byte_ms, "60000", 10, 86400000,
            "milliseconds from the request to the first byte of the answer"),

@@ -100,6 +100,29 @@ def test_a_helper_brings_its_prompt_and_its_model(user, guide):
     assert told(user)[0]["model"] == "usual-model"
 
 
+def test_a_request_names_only_models_that_are_offered(served, user, guide):
+    first = ask(user, "script:request").json
+    again = f"{SESSIONS}/{first['session_id']}/messages/{first['message_id']}/regenerate"
+    served.configure(models="cheap , other/model:7b")
+    try:
+        served.restart()
+        for model in ("dear", "cheap , other/model:7b", ",", "*", "wise-model", "cheap,"):
+            for answer in (ask(user, "x", model=model), user.post(again, {"model": model})):
+                assert (answer.status, answer.problem) == (400, "invalid_field"), model
+                assert answer.json["errors"] == [{"field": "model", "message": "is not offered here"}]
+        for model in ("cheap", "other/model:7b", "usual-model"):
+            assert told(user, model=model)[0]["model"] == model
+        assert told(user, model="")[0]["model"] == "usual-model"
+        assert told(user, helper=guide)[0]["model"] == "wise-model"
+        served.configure(models="")
+        served.restart()
+        assert ask(user, "x", model="cheap").status == 400
+        assert told(user, model="usual-model")[0]["model"] == "usual-model"
+    finally:
+        served.configure(models="*")
+        served.restart()
+
+
 def test_of_a_long_session_the_newest_is_told(user):
     session = user.session()
     for number in range(30):

@@ -69,6 +69,7 @@ class Parley:
             "jwt_secret_file": os.path.join(self.folder, "jwt.secret"),
             "quota_requests_per_minute": 0,
             "quota_sessions_per_minute": 0,
+            "models": "*",
             **(options or {}),
         }
         self.sign_ins = sign_ins
