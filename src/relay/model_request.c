@@ -76,20 +76,30 @@ void model_request_fini(struct model_request *request)
     *request = (struct model_request){0};
 }
 
-char *model_request_url(const char *base)
+static char *make_url(const char *base, const char *path)
 {
-    size_t n = strlen(base), path = strlen(PATH);
+    size_t n = strlen(base), asking = strlen(PATH), len = strlen(path);
     while (n && base[n - 1] == '/')
         n--;
     /* Who gives the whole address means it. */
-    if (n > path && !memcmp(base + n - path, PATH, path))
-        n -= path;
-    char *url = malloc(n + path + 1);
+    if (n > asking && !memcmp(base + n - asking, PATH, asking))
+        n -= asking;
+    char *url = malloc(n + len + 1);
     if (!url)
         return NULL;
     memcpy(url, base, n);
-    memcpy(url + n, PATH, path + 1);
+    memcpy(url + n, path, len + 1);
     return url;
+}
+
+char *model_request_url(const char *base)
+{
+    return make_url(base, PATH);
+}
+
+char *model_request_models_url(const char *base)
+{
+    return make_url(base, "/models");
 }
 
 static bool is_header_text(const char *text, size_t n)

@@ -30,6 +30,9 @@ void model_request_fini(struct model_request *request);
 /* <base>/chat/completions, in the caller's memory (free). NULL: memory is out. */
 char *model_request_url(const char *base);
 
+/* <base>/models, which lists what there is to ask. */
+char *model_request_models_url(const char *base);
+
 /* Reads the key's file, without the white space at its end. False, and it is logged: it cannot be read, or holds what
  * cannot stand in a header. */
 bool model_request_read_key(const char *path, char key[MODEL_KEY_MAX]);

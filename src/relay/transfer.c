@@ -295,6 +295,14 @@ struct transfers *transfers_new(struct loop *loop, const char *url, const char *
     return NULL;
 }
 
+/* One of them may be the key. */
+static void wipe_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *header = headers; header; header = header->next)
+        crypto_wipe(header->data, strlen(header->data));
+    curl_slist_free_all(headers);
+}
+
 void transfers_free(struct transfers *transfers)
 {
     if (!transfers)
@@ -304,9 +312,7 @@ void transfers_free(struct transfers *transfers)
     if (transfers->multi)
         curl_multi_cleanup(transfers->multi);
     (void)loop_set_timer(transfers->loop, &transfers->timer, INT64_MAX);
-    for (struct curl_slist *header = transfers->headers; header; header = header->next)
-        crypto_wipe(header->data, strlen(header->data));
-    curl_slist_free_all(transfers->headers);
+    wipe_headers(transfers->headers);
     free(transfers->url);
     free(transfers);
     curl_global_cleanup();
@@ -389,4 +395,46 @@ void transfer_stop(struct transfer *transfer)
     }
     transfer->dead = true;
     transfer->transfers->any_dead = true;
+}
+
+/* --- for a command --- */
+
+static size_t on_nothing(char *bytes, size_t size, size_t n, void *owner)
+{
+    (void)bytes, (void)owner;
+    return size * n;
+}
+
+static bool set_probe(CURL *easy, const char *url, struct curl_slist *headers, long timeout_ms)
+{
+    unsigned wrong = 0;
+    wrong |= curl_easy_setopt(easy, CURLOPT_URL, url);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_nothing);
+    return !wrong;
+}
+
+struct transfer_probe transfer_ask(const char *url, const char *key, long timeout_ms)
+{
+    struct transfer_probe probe = {.how = TRANSFER_FAILED, .error = "memory is out"};
+    struct transfers headers = {0};
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return probe;
+    CURL *easy = curl_easy_init();
+    if (easy && add_header(&headers, "User-Agent: parley") && (!key || add_key(&headers, key)) &&
+        set_probe(easy, url, headers.headers, timeout_ms)) {
+        CURLcode code = curl_easy_perform(easy);
+        probe.how = judge(code);
+        probe.error = curl_easy_strerror(code);
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &probe.status);
+    }
+    curl_easy_cleanup(easy);
+    wipe_headers(headers.headers);
+    curl_global_cleanup();
+    return probe;
 }

@@ -55,4 +55,14 @@ bool transfer_is_sent(const struct transfer *transfer);
 /* Ends it at once; nothing more is told. Allowed inside any event. */
 void transfer_stop(struct transfer *transfer);
 
+/* What a server says to a GET. */
+struct transfer_probe {
+    enum transfer_how how;
+    long status;       /* HTTP's; 0: none came */
+    const char *error; /* what curl says of a transfer that failed */
+};
+
+/* Asks once and waits for the whole answer, at most so long: for a command, never in the relay. */
+struct transfer_probe transfer_ask(const char *url, const char *key, long timeout_ms);
+
 #endif

@@ -20,12 +20,15 @@
 #include "base/log.h"
 #include "db/guard.h"
 #include "db/migrate.h"
+#include "relay/model_request.h"
+#include "relay/transfer.h"
 #include "server/master.h"
 #include "server/options.h"
 #include "server/systemd.h"
 
 #define COMMAND_ARENA ((size_t)1 << 20)
 #define PURGE_BATCH   500
+#define MODEL_MS      5000 /* how long doctor waits for a model server */
 
 /* The file of `[-c FILE]`; false when the arguments are anything else. */
 static bool read_arguments(int argc, char **argv, const char **file)
@@ -165,6 +168,50 @@ static bool examine_listener(const char *path)
     return find(good, path, more);
 }
 
+/* What the model server's answer to GET <model_url>/models means; *word: ok, failed, or note, where serving may go well
+ * all the same. */
+static const char *judge_model(const struct transfer_probe *probe, const char **word)
+{
+    *word = "failed";
+    if (probe->how == TRANSFER_UNPROVEN)
+        return "its certificate does not hold for the host in model_url";
+    if (probe->how == TRANSFER_UNREADABLE)
+        return "what listens there does not speak HTTP: see model_url";
+    if (!probe->status)
+        return NULL;
+    if (probe->status == 401 || probe->status == 403)
+        return "refuses the key, or the want of one: see model_key_file";
+    *word = probe->status < 300 ? "ok" : "note";
+    if (probe->status == 404)
+        return "answers, but has no /models there: is /v1 missing at the end of model_url? (Some servers have no such "
+               "list.)";
+    return probe->status < 300 ? "answers" : "answers, but does not list its models";
+}
+
+static bool examine_model(const struct settings *settings)
+{
+    char key[MODEL_KEY_MAX], more[160];
+    const char *word;
+    if (!*settings->model_url)
+        return find(true, "model server", "none is configured: the built-in echo model answers");
+    bool keyed = *settings->model_key_file;
+    if (keyed && !model_request_read_key(settings->model_key_file, key))
+        return find(false, "model server", "its key cannot be read: see the line above, and model_key_file");
+    char *url = model_request_models_url(settings->model_url);
+    struct transfer_probe probe = url ? transfer_ask(url, keyed ? key : NULL, MODEL_MS) : (struct transfer_probe){0};
+    if (keyed)
+        crypto_wipe(key, sizeof(key));
+    free(url);
+    const char *verdict = judge_model(&probe, &word);
+    if (verdict)
+        snprintf(more, sizeof(more), "%s (HTTP status %ld)", verdict, probe.status);
+    else
+        snprintf(more, sizeof(more), "cannot be reached: %s; see model_url",
+                 probe.error ? probe.error : "memory is out");
+    printf("%-8smodel server: %s\n", word, more);
+    return strcmp(word, "failed") != 0;
+}
+
 int commands_doctor(int argc, char **argv)
 {
     struct config *config = commands_config(argc, argv, CONFIG_SERVE);
@@ -172,6 +219,7 @@ int commands_doctor(int argc, char **argv)
         return EXIT_FAILURE;
     bool good = examine_database(&config->settings);
     good = examine_listener(config->settings.listen) && good;
+    good = examine_model(&config->settings) && good;
     config_free(config);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,8 +1,12 @@
 """What is not safe is not served, and a schema is only ever changed forwards."""
 import concurrent.futures
+import http.server
 import itertools
 import os
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -218,6 +222,46 @@ def test_doctor_finds_what_serving_would_refuse(parley, postgres, database):
     done = parley.run("doctor", "-c", path)
     assert done.returncode == 1
     assert "failed  guard: table parley.turns has no forced row level security" in done.stdout
+
+
+def test_doctor_says_what_is_wrong_with_the_model_server(parley, postgres, database):
+    class Listing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            known = self.headers.get("Authorization") == "Bearer the-key"
+            self.send_response(404 if self.path != "/v1/models" else 200 if known else 401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def doctor(**options):
+        done = parley.run("doctor", "-c", write_config(parley, **{**parley.options, "database": connection(parley, database), **options}))
+        line, = [line for line in done.stdout.splitlines() if "model server" in line]
+        assert "the-key" not in done.stdout + done.stderr
+        return done.returncode, line
+
+    key = parley.write_secret("doctor.key")
+    with open(key, "w") as file:
+        file.write("the-key\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listing) as server, socket.create_server(("127.0.0.1", 0)) as mute:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert doctor(model_url=f"{url}/v1", model_key_file=key) == (0, "ok      model server: answers (HTTP status 200)")
+        assert doctor(model_url=f"{url}/v1/chat/completions", model_key_file=key)[0] == 0
+        status, line = doctor(model_url=f"{url}/v1")
+        assert status == 1 and "failed" in line and "refuses the key" in line and "401" in line
+        status, line = doctor(model_url=url, model_key_file=key)
+        assert status == 0 and line.startswith("note") and "is /v1 missing" in line
+        status, line = doctor(model_url=f"{url}/v1", model_key_file="/nowhere")
+        assert status == 1 and "cannot be read" in line
+        begun = time.monotonic()
+        status, line = doctor(model_url=f"http://127.0.0.1:{mute.getsockname()[1]}/v1")
+        assert status == 1 and "cannot be reached" in line and 4 < time.monotonic() - begun < 15
+        server.shutdown()
+    status, line = doctor(model_url=f"{url}/v1")
+    assert status == 1 and "cannot be reached" in line
+    assert doctor() == (0, "ok      model server: none is configured: the built-in echo model answers")
 
 
 # Other arrangements
