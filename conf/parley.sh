@@ -7,8 +7,32 @@ top=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
 # shellcheck source=conf/common.sh
 . "$top/conf/common.sh"
 
+# The prompt's file is opened here, by the caller and where the caller is; the command reads it from its standard input.
+prompt_open() {
+    local i file
+    for ((i = 0; i < ${#arguments[@]}; i++)); do
+        case ${arguments[i]} in
+        --prompt)
+            file=${arguments[i + 1]-}
+            [[ -n $file ]] || return 0
+            arguments[i + 1]=-
+            ;;
+        --prompt=*)
+            file=${arguments[i]#*=}
+            arguments[i]=--prompt=-
+            ;;
+        *) continue ;;
+        esac
+        if [[ $file != - && $file != /dev/stdin ]]; then
+            [[ -r $file && ! -d $file ]] || die "the prompt's file \"$file\" cannot be read"
+            exec <"$file"
+        fi
+        return 0
+    done
+}
+
 main() {
-    local owner step_down=() database=()
+    local arguments=("$@") owner step_down=() database=()
     state_find
     state_is_there || die "there is no folder $state; set PARLEY_STATE to the one that up.sh named"
     owner=$(stat -c %U "$state")
@@ -20,9 +44,10 @@ main() {
     case ${1:-} in
     migrate | helper) database=(PARLEY_DATABASE="host=$state/run user=parley_owner dbname=parley") ;;
     esac
+    if [[ ${1:-} == helper ]]; then prompt_open; fi
     cd "$state"
     exec "${step_down[@]}" env -i PATH="$PATH" HOME="$state" LC_ALL=C.UTF-8 PARLEY_CONFIG="$state/parley.conf" "${database[@]}" \
-        "$state/app/bin/parley" "$@"
+        "$state/app/bin/parley" "${arguments[@]}"
 }
 
 main "$@"

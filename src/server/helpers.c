@@ -1,6 +1,7 @@
 /* `parley helper`: named assistants, for the administrator. */
 #include "server/helpers.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,21 +22,35 @@ struct order {
     struct helper_change change;
 };
 
-/* The prompt's file as it is; NULL (and why, on stderr) when it cannot be used. */
-static const char *read_prompt(struct arena *arena, const char *path)
+/* The bytes of a file that is open; NULL: it cannot be read. The arena's memory is zeroed: a NUL ends them. */
+static char *read_open(struct arena *arena, FILE *file, size_t *n)
 {
-    char *text = arena_alloc(arena, PROMPT_MAX + 1);
-    FILE *file = text ? fopen(path, "re") : NULL;
-    if (!file) {
-        perror(path);
-        return NULL;
-    }
-    size_t n = fread(text, 1, PROMPT_MAX + 1, file);
-    bool good = !ferror(file) && n <= PROMPT_MAX && utf8_valid(text, n) && strlen(text) == n;
-    (void)fclose(file);
-    if (!good)
-        fprintf(stderr, "%s: has to be UTF-8 text of at most %zu bytes\n", path, PROMPT_MAX);
-    return good ? text : NULL;
+    char *text = arena_alloc(arena, PROMPT_MAX + 2);
+    *n = text ? fread(text, 1, PROMPT_MAX + 1, file) : 0;
+    return text && !ferror(file) ? text : NULL;
+}
+
+/* The prompt's file as it is; -: the standard input, which need not be this user's to open. */
+static enum status read_prompt(struct call *call, const char *path, const char **prompt)
+{
+    bool given = strcmp(path, "-") == 0;
+    FILE *file = given ? stdin : fopen(path, "re");
+    size_t n = 0;
+    errno = file ? 0 : errno;
+    const char *text = file ? read_open(call->arena, file, &n) : NULL;
+    int error = errno;
+    if (file && !given)
+        (void)fclose(file);
+    if (!text)
+        return fault_set(
+            &call->fault, ST_INVALID, NULL,
+            arena_printf(call->arena, "The prompt's file \"%s\" cannot be read: %s.", path, strerror(error)));
+    if (n > PROMPT_MAX || !utf8_valid(text, n) || strlen(text) != n)
+        return fault_set(
+            &call->fault, ST_INVALID, NULL,
+            arena_printf(call->arena, "The prompt has to be UTF-8 text of at most %zu bytes.", PROMPT_MAX));
+    *prompt = text;
+    return ST_OK;
 }
 
 static bool read_order(int argc, char **argv, struct order *order)
@@ -86,8 +101,11 @@ static enum status obey(struct call *call, struct order *order)
         return fault_set(&call->fault, ST_INVALID, NULL, "A name has a-z, 0-9, _ and -, and starts with a letter.");
     if (strcmp(order->verb, "remove") == 0)
         return helper_remove(call, order->change.name);
-    if (order->prompt_file && !(order->change.system_prompt = read_prompt(call->arena, order->prompt_file)))
-        return ST_INVALID;
+    if (order->prompt_file) {
+        enum status status = read_prompt(call, order->prompt_file, &order->change.system_prompt);
+        if (status != ST_OK)
+            return status;
+    }
     return helper_set(call, &order->change);
 }
 
@@ -116,7 +134,7 @@ int helpers_command(int argc, char **argv)
     bool known = read_order(argc, argv, &order) &&
                  (!strcmp(order.verb, "list") || !strcmp(order.verb, "set") || !strcmp(order.verb, "remove"));
     if (!known) {
-        fputs("usage: parley helper list | set NAME [--display-name TEXT] [--model NAME] [--prompt FILE] "
+        fputs("usage: parley helper list | set NAME [--display-name TEXT] [--model NAME] [--prompt FILE|-] "
               "[--greeting TEXT] | remove NAME  [-c FILE]\n",
               stderr);
         return EX_USAGE;
