@@ -156,7 +156,7 @@ log_show() {
 # taken for ours); nothing otherwise.
 process_find() {
     local pid='' line=''
-    if [[ -r $1 ]]; then read -r pid <"$1" || true; fi
+    { read -r pid <"$1"; } 2>/dev/null || true
     [[ $pid =~ ^[0-9]+$ && -r /proc/$pid/cmdline ]] || return 0
     grep -qsE "^Uid:.$(stat -c %u "$state")[[:space:]]" "/proc/$pid/status" || return 0
     line=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || true
@@ -182,7 +182,7 @@ state_runs() {
 # The port of nginx, as up.sh wrote it down; nothing when that is not a number.
 port_read() {
     local port=''
-    if [[ -r $state/port ]]; then read -r port <"$state/port" || true; fi
+    { read -r port <"$state/port"; } 2>/dev/null || true
     if [[ $port =~ ^[1-9][0-9]{0,4}$ ]]; then printf '%s\n' "$port"; fi
 }
 
@@ -221,10 +221,17 @@ nginx_stop() {
     process_stop nginx_pid QUIT 5 || process_stop nginx_pid TERM 5 || process_stop nginx_pid KILL 5 || true
 }
 
-# Stops all that runs in $state: first what takes requests, last the database.
+# Parley ends the answers that it writes, for which their readers need nginx.
+parley_stop() {
+    process_stop parley_pid TERM 1 && return 0
+    say "waiting for the answers that are being written; after drain_seconds (30) they are cut, and what they have is kept"
+    process_stop parley_pid 0 40 || process_stop parley_pid TERM 5 || process_stop parley_pid KILL 5 || true
+}
+
+# Stops all that runs in $state: first who answers, then the way to it, last the database.
 state_stop() {
+    parley_stop
     nginx_stop
     nginx_orphans_stop
-    process_stop parley_pid TERM 40 || process_stop parley_pid TERM 5 || process_stop parley_pid KILL 5 || true
     process_stop postgres_pid INT 60 || process_stop postgres_pid QUIT 10 || die "PostgreSQL does not stop; see $state/log/postgres.log"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops what up.sh started: nginx first, then Parley, then PostgreSQL. The data stays.
+# Stops what up.sh started: Parley first, which lets the answers at hand come to their ends, then nginx, then PostgreSQL. The data stays.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 

@@ -10,10 +10,14 @@ file_put() {
     mv "$1.new" "$1"
 }
 
+# The configuration of this start is made beside the one that is there, and takes its place when it was found good.
 parley_configure() {
+    rm -f "$state/model.key.next"
     if [[ ! -s $state/jwt.secret ]]; then head -c 48 /dev/urandom | base64 -w 0 | file_put "$state/jwt.secret"; fi
-    if [[ ! -f $state/parley.conf ]]; then
-        file_put "$state/parley.conf" <<END
+    if [[ -f $state/parley.conf ]]; then
+        cp "$state/parley.conf" "$state/parley.conf.next"
+    else
+        file_put "$state/parley.conf.next" <<END
 # Made by conf/up.sh, once; change it as you like, conf/down.sh and conf/up.sh make it count.
 # \`conf/parley.sh options\` lists what can stand here. The lines model_* are written anew when PARLEY_MODEL_* are set.
 listen = $state/run/parley.sock
@@ -25,24 +29,38 @@ END
     model_configure
 }
 
-# The value of the option $1 in parley.conf; and giving it the value $2, where an empty one takes the line away.
-option_read() { sed -nE "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$state/parley.conf"; }
+# The value of the option $1 in the next parley.conf; and giving it the value $2, where an empty one takes the line away.
+option_read() { sed -nE "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$state/parley.conf.next"; }
 option_write() {
     [[ $2 != *$'\n'* ]] || die "$1 cannot hold more than a line"
     {
-        grep -vE "^[[:space:]]*$1[[:space:]]*=" "$state/parley.conf" || true
+        grep -vE "^[[:space:]]*$1[[:space:]]*=" "$state/parley.conf.next" || true
         if [[ -n $2 ]]; then printf '%s = %s\n' "$1" "$2"; fi
-    } | file_put "$state/parley.conf"
+    } | file_put "$state/parley.conf.next"
 }
 
 # The key stands in a file of its own, which only the owner reads (the umask says so). Empty: no key.
 model_key_write() {
     if [[ -n $1 ]]; then
-        printf '%s\n' "$1" | file_put "$state/model.key"
+        printf '%s\n' "$1" | file_put "$state/model.key.next"
         option_write model_key_file "$state/model.key"
     else
-        rm -f "$state/model.key"
+        : >"$state/model.key.next"
         option_write model_key_file ''
+    fi
+}
+
+# Puts the next configuration in its place.
+configuration_take() {
+    if [[ -s $state/model.key.next ]]; then
+        mv "$state/model.key.next" "$state/model.key"
+    elif [[ -e $state/model.key.next ]]; then
+        rm -f "$state/model.key" "$state/model.key.next"
+    fi
+    if cmp -s "$state/parley.conf.next" "$state/parley.conf"; then
+        rm "$state/parley.conf.next"
+    else
+        mv "$state/parley.conf.next" "$state/parley.conf"
     fi
 }
 
@@ -66,9 +84,14 @@ model_configure() {
 # Errors end the start before anything runs; warnings are only told.
 parley_check() {
     local status=0
-    parley check -c "$state/parley.conf" >/dev/null 2>"$state/log/check.log" || status=$?
-    cat "$state/log/check.log" >&2
-    ((status == 0)) || die "the configuration is wrong, as told above; it is $state/parley.conf, and PARLEY_* of the environment"
+    parley check -c "$state/parley.conf.next" >/dev/null 2>"$state/log/check.log" || status=$?
+    sed 's|parley\.conf\.next|parley.conf|g' "$state/log/check.log" >&2
+    if ((status == 0)); then
+        configuration_take
+        return 0
+    fi
+    rm -f "$state/parley.conf.next" "$state/model.key.next"
+    die "the configuration is wrong, as told above; it is $state/parley.conf, which stays as it is, and PARLEY_* of the environment"
 }
 
 parley_start() {

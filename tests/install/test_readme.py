@@ -1,5 +1,7 @@
 """The two commands and the README's lines, in a copy of the sources, with a state folder of their own."""
+import concurrent.futures
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -171,6 +173,56 @@ def test_a_wrong_configuration_is_told_before_anything_runs(state):
             file.write(good)
     said = state.up(http_proxy="http://127.0.0.1:9", LC_ALL="nowhere", PGHOST="nowhere", TMPDIR="/nonexistent", PARLEY_FROB="1")
     assert "PARLEY_FROB is in the environment" in said
+
+
+def test_a_wish_that_cannot_be_leaves_the_configuration_as_it_was(state):
+    state.down()
+    state.up(PARLEY_MODEL_URL="http://127.0.0.1:9/v1", PARLEY_MODEL_KEY="the-key", PARLEY_MODEL_NAME="a-model")
+    state.down()
+    files = [os.path.join(state.path, name) for name in ("parley.conf", "model.key")]
+    before = [open(path).read() for path in files]
+    assert "model_url = http://127.0.0.1:9/v1" in before[0] and "the-key" in before[1]
+    done = state.run(UP, "--detach", "--no-apt", PARLEY_MODEL_URL="localhost:9", PARLEY_MODEL_KEY="another")
+    assert done.returncode == 1 and "model_url is not like" in done.stdout and "stays as it is" in done.stdout, done.stdout
+    assert [open(path).read() for path in files] == before
+    assert not [name for name in os.listdir(state.path) if ".next" in name]
+    state.up()
+    state.down()
+    state.up(PARLEY_MODEL_URL="")
+    assert "model_" not in open(files[0]).read().partition("jwt_secret_file")[2] and not os.path.exists(files[1])
+
+
+def test_down_lets_answers_come_to_their_ends_and_says_so(state):
+    state.up()
+    body = json.dumps({"email": f"{os.urandom(6).hex()}@example.org", "password": "correct horse battery"}).encode()
+    kind = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(state.address + "/api/v1/auth/signup", body, kind), timeout=10) as answer:
+        token = json.load(answer)["access_token"]
+    text = " ".join(f"word{number}" for number in range(400))
+    chat = urllib.request.Request(state.address + "/api/v1/chat", json.dumps({"text": text}).encode(), {**kind, "Authorization": "Bearer " + token})
+    with urllib.request.urlopen(chat, timeout=60) as stream:
+        assert stream.readline().startswith(b"id:")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            rest = pool.submit(stream.read)
+            said = state.down()
+            events = [json.loads(line[6:]) for line in rest.result(60).splitlines() if line.startswith(b"data: ")]
+    assert "waiting for the answers that are being written" in said
+    assert events[-1]["type"] == "done", events[-1]
+    assert "".join(event["content"] for event in events if event["type"] == "token") == text
+
+
+def test_a_helper_is_set_by_a_file_beside_the_caller(state):
+    state.up()
+    command = os.path.join(ROOT, "conf", "parley.sh")
+    with open(os.path.join(state.folder, "coach.txt"), "w") as file:
+        file.write("Be kind.")
+    assert state.run(command, "helper", "set", "coach", "--prompt", "coach.txt", cwd=state.folder).returncode == 0
+    assert "coach" in state.run(command, "helper", "list").stdout
+    with open(os.path.join(state.folder, "coach.txt"), "wb") as file:
+        file.write(b"\xff")
+    done = state.run(command, "helper", "set", "coach", "--prompt", "coach.txt", cwd=state.folder)
+    assert done.returncode == 1 and done.stdout == "parley: The prompt has to be UTF-8 text of at most 262144 bytes.\n"
+    assert state.run(command, "helper", "remove", "coach").returncode == 0
 
 
 def test_two_first_starts_at_once_share_one(state):

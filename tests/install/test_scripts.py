@@ -88,3 +88,49 @@ def test_wishes_that_cannot_be_are_refused_in_words(folder):
     link = folder / "link"
     link.symlink_to(UP)
     assert "usage" in run(link, "--help", CDPATH="/:/usr").stdout
+
+
+@pytest.fixture
+def command(folder):
+    """A state folder of somebody who may read nothing of the caller's, whose program tells what it was given."""
+    folder.chmod(0o755)
+    program = folder / "state" / "app" / "bin" / "parley"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@"\ncat\n')
+    program.chmod(0o755)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "nobody:nogroup", folder / "state"], check=True)
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (private / "coach.txt").write_text("Be kind.")
+    (private / "coach.txt").chmod(0o600)
+
+    def run(*arguments, stdin=subprocess.DEVNULL):
+        return subprocess.run([PARLEY, *arguments], cwd=private, env={**os.environ, "PARLEY_STATE": str(folder / "state")}, stdin=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+    return run
+
+
+def test_the_prompt_of_a_helper_is_read_by_the_caller_where_the_caller_is(command, folder):
+    for name in ("coach.txt", str(folder / "private" / "coach.txt"), "../private/coach.txt"):
+        assert command("helper", "set", "coach", "--prompt", name, "--model", "m").stdout == "helper set coach --prompt - --model m\nBe kind."
+        assert command("helper", "set", "coach", "--prompt=" + name).stdout == "helper set coach --prompt=-\nBe kind."
+    for name in ("-", "/dev/stdin"):
+        with open(folder / "private" / "coach.txt") as file:
+            assert command("helper", "set", "coach", "--prompt", name, stdin=file).stdout == "helper set coach --prompt -\nBe kind."
+        reader, writer = os.pipe()
+        os.write(writer, b"Through a pipe.")
+        os.close(writer)
+        assert command("helper", "set", "coach", "--prompt", name, stdin=reader).stdout.endswith("\nThrough a pipe.")
+        os.close(reader)
+    for name in ("none.txt", "."):
+        done = command("helper", "set", "coach", "--prompt", name)
+        assert done.returncode == 1 and done.stdout == f'parley: the prompt\'s file "{name}" cannot be read\n'
+    assert command("helper", "list").stdout == "helper list\n"
+
+
+def test_a_pid_file_that_vanishes_is_no_process(folder):
+    """Something that is there and cannot be read comes to the same as a file that goes between the look and the reading."""
+    script = f'top={ROOT}; . "$top/conf/common.sh"; state={folder}; mkdir "$state/parley.pid"; parley_pid; process_find "$state/none" x'
+    done = run("bash", "-euo", "pipefail", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "")
