@@ -17,7 +17,7 @@ create or replace view parley.conversations with (security_invoker = true) as
         m.role, m.content, m.created_at
     from parley.chat_sessions s
     join parley.chat_messages m on m.user_id = s.user_id and m.session_id = s.session_id
-    where s.deleted_at is null and m.on_path and m.role in ('user', 'assistant');
+    where s.deleted_at is null and m.on_path and m.role in ('user', 'assistant') and m.status <> 'streaming';
 comment on view parley.conversations is 'What people and models said on active paths, with their thread''s name.';
 
 create or replace view parley.user_sessions with (security_invoker = true) as

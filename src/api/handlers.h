@@ -57,6 +57,13 @@ enum status projects_part(struct api *api);
 enum status helpers_list(struct api *api);
 enum status usage_show(struct api *api);
 
+/* threads.c */
+enum status threads_send(struct api *api);
+enum status threads_stream(struct api *api);
+enum status threads_history(struct api *api);
+enum status threads_clear(struct api *api);
+enum status threads_list(struct api *api);
+
 /* health.c */
 enum status health_live(struct api *api);
 enum status health_ready(struct api *api);

@@ -54,6 +54,8 @@ struct settings {
     int quota_tokens_per_day;
     int restore_days;
     int idempotency_hours;
+    /* front ends of threads */
+    bool single_thread;
     /* the model server; model_url "": the echo model */
     const char *model_url;
     const char *model_key_file; /* read by the relay alone; "": none */

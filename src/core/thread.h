@@ -9,7 +9,10 @@
 
 #include "core/call.h"
 
-#define THREAD_NAME_MAX 200 /* characters */
+#define THREAD_NAME_MAX    200 /* characters */
+#define THREAD_HISTORY_MAX 1000
+#define THREAD_LIST_MAX    1000
+#define THREAD_SEQ_MAX     2147483647
 
 struct thread_name {
     const char *text; /* in the form it is kept in */
@@ -21,6 +24,39 @@ struct thread {
     struct uuid session;
     const char *name;
     bool created;
+};
+
+/* What was said, by the user or the assistant. */
+struct thread_line {
+    int64_t seq;
+    const char *role, *content;
+    const char *created_at; /* RFC 3339 */
+};
+
+/* Oldest first. */
+struct thread_history {
+    struct uuid session; /* only where there are lines */
+    const char *name;
+    int64_t message_count; /* of the whole session */
+    unsigned count;
+    bool more; /* whether there are older ones */
+    struct thread_line *line;
+};
+
+struct thread_item {
+    struct uuid session;
+    const char *name, *title, *preview; /* "" where there is none */
+    int64_t message_count;
+    const char *last_message_at;
+};
+
+/* Threads in which something was said, newest first, and what they come to with those that are not listed. */
+struct thread_list {
+    unsigned count;
+    bool more;
+    struct thread_item *item;
+    int64_t messages, tokens;
+    const char *first_at, *last_at; /* NULL: there are none */
 };
 
 /* Reads a name as somebody wrote it, any text; false: memory is out. */
@@ -36,5 +72,19 @@ enum status thread_find(struct call *call, const struct thread_name *name, struc
 /* The same, but a name that may begin anew gets a new session: the person's default thread, and one that was deleted,
  * because front ends go on with the name that they hold. ST_TOO_MANY beyond a quota. */
 enum status thread_open(struct call *call, const struct thread_name *name, struct thread *thread) MUST_CHECK;
+
+/* The newest lines before seq `before`, at most limit, fewer where they are long. ST_NOT_FOUND "thread_not_found", but
+ * a person's default thread is empty before something is said. */
+enum status thread_history(struct call *call, const struct thread_name *name, long before, unsigned limit,
+                           struct thread_history *history) MUST_CHECK;
+
+/* A page of threads past the row with that last_message_at and session; after_time NULL: from the newest. */
+enum status thread_list(struct call *call, unsigned limit, const char *after_time, const char *after_id,
+                        struct thread_list *list) MUST_CHECK;
+
+/* Hides a thread, or all of the person's sessions, until they are restored or settings->restore_days are over.
+ * ST_NOT_FOUND "thread_not_found", but never for a person's default thread. */
+enum status thread_hide(struct call *call, const struct thread_name *name) MUST_CHECK;
+enum status thread_hide_all(struct call *call) MUST_CHECK;
 
 #endif

@@ -105,6 +105,12 @@ const struct option options_table[] = {
     NUMBER("restore_days", restore_days, "30", 0, 36500, "days that a deleted session can be restored"),
     NUMBER("idempotency_hours", idempotency_hours, "24", 1, 8760, "hours that an Idempotency-Key is remembered"),
 
+    HEADING("Front ends of threads"),
+    SWITCH(
+        "single_thread", single_thread, "off", "off on",
+        "POST /chat/stream without a thread goes on with the person's one thread; the web server may say it for each "
+        "site by PARLEY_SINGLE_THREAD"),
+
     HEADING("The model server"),
     TEXT("model_url", model_url, "",
          "where it speaks OpenAI's API, as http://127.0.0.1:11434/v1; empty: the built-in echo model answers"),

@@ -34,6 +34,8 @@ BODIES = {
     ("POST", "/api/v1/projects"): {"name": "A project"},
     ("PATCH", "/api/v1/projects/{id}"): {"name": "Another name"},
     ("POST", "/api/v1/projects/join"): {"invitation": "none"},
+    ("POST", "/chat"): {"message": "Words", "thread_id": "{session}"},
+    ("POST", "/chat/stream"): {"message": "Words", "thread_id": "{session}"},
 }
 
 

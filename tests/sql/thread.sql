@@ -53,11 +53,53 @@ select lives_ok($$ select parley.session_restore(tap.id('ann'), tap.id('s1'), 0)
 select is(pg_temp.named('s2'), '-', 'that name is its own again');
 select is(parley.thread_find(tap.id('ann'), tap.id('s1'), 'thread-' || tap.id('s1')), tap.id('s1'), 'and finds it');
 
+-- What was said
+select tap.session('h');
+select tap.say('h', 'h1', 'user', 'one');
+select tap.say('h', 'h2', 'assistant', '');
+select tap.say('h', 'h3', 'assistant', 'two');
+select tap.say('h', 'h4', 'system', 'three');
+select tap.say('h', 'h5', 'user', 'four');
+create function pg_temp.history(p_before integer, p_limit integer, p_bytes integer) returns text language sql
+    as $$ select string_agg(concat_ws(' ', seq, role, content, matches), ', ')
+          from parley.thread_history(tap.id('ann'), tap.id('h'), 'thread-' || tap.id('h'), p_before, p_limit, p_bytes) $$;
+select is(pg_temp.history(9, 9, 9999), '5 user four 3, 3 assistant two 3, 1 user one 3', 'history is what two said, newest first');
+select is(pg_temp.history(9, 2, 9999), '5 user four 3, 3 assistant two 3', 'so many, and whether there are more');
+select is(pg_temp.history(5, 2, 9999), '3 assistant two 2, 1 user one 2', 'before one of them');
+select is(pg_temp.history(9, 9, 140), '5 user four 3, 3 assistant two 3', 'as many bytes');
+select is(pg_temp.history(9, 9, 1), '5 user four 3', 'but one');
+select is(pg_temp.history(1, 9, 9999), null, 'before the first there is nothing');
+select results_eq(
+    $$ select session_id, name, message_count from parley.thread_get(tap.id('ann'), tap.id('h'), 'thread-' || tap.id('h')) $$,
+    $$ values (tap.id('h'), 'thread-' || tap.id('h'), 5) $$, 'its name and length');
+select is_empty($$ select from parley.thread_get(tap.id('ann'), tap.id('his'), 'thread-' || tap.id('his')) $$, 'of another''s nothing');
+select is_empty(
+    $$ select from parley.thread_history(tap.id('ann'), tap.id('his'), 'thread-' || tap.id('his'), 9, 9, 9999) $$, 'what was said there neither');
+select is_empty(
+    $$ select from parley.thread_history(tap.id('bob'), tap.id('his'), 'thread-' || tap.id('his'), 9, 9, 9999) $$, 'not in his name either');
+
+-- Hiding
+select throws_ok($$ select parley.thread_hide(tap.id('ann'), tap.id('his'), 'thread-' || tap.id('his'), '1 day') $$, 'PA404', 'thread_not_found');
+select throws_ok($$ select parley.thread_hide(tap.id('ann'), null, 'user-' || tap.id('bob'), '1 day') $$, 'PA404', 'thread_not_found');
+select lives_ok($$ select parley.thread_hide(tap.id('ann'), tap.id('h'), 'thread-' || tap.id('h'), '1 day') $$, 'a thread is hidden by its name');
+select is((select deleted_at is not null from parley.chat_sessions where session_id = tap.id('h')), true, 'and is');
+select throws_ok($$ select parley.thread_hide(tap.id('ann'), tap.id('h'), 'thread-' || tap.id('h'), '1 day') $$, 'PA404', 'thread_not_found', 'once');
+
 -- Quotas
 select throws_ok(
     $$ select parley.session_hide(tap.id('ann'), tap.id('d4'), '1 day'),
               parley.thread_open(tap.id('ann'), null, 'user-' || tap.id('ann'), tap.id('d5'), 0, 3) $$, 'PA429', 'too_many_sessions',
     'a new thread is a new session');
+
+-- All of them
+select lives_ok($$ select parley.thread_hide_all(tap.id('ann'), '1 day') $$, 'all are hidden at once');
+select is_empty($$ select from parley.chat_sessions where deleted_at is null $$, 'none is left');
+select is((select session_count from parley.user_usage where user_id = tap.id('ann')), 0, 'none is counted');
+select lives_ok($$ select parley.thread_hide_all(tap.id('ann'), '1 day') $$, 'also when there are none');
+select lives_ok($$ select parley.thread_hide(tap.id('ann'), null, 'user-' || tap.id('ann'), '1 day') $$, 'a default thread is empty, not absent');
+select parley.thread_hide_all(tap.id('bob'), '1 day');
+select tap.become('bob');
+select is((select count(*) from parley.chat_sessions where deleted_at is null), 1::bigint, 'nobody hides another''s');
 
 select tap.become_nobody();
 select is(parley.thread_find(tap.id('ann'), tap.id('s1'), 'thread-' || tap.id('s1')), null, 'nobody finds nothing');
