@@ -150,8 +150,8 @@ begin
             message_count = case when new.parent_id is not distinct from s.active_leaf then s.message_count + 1
                 else (select count(*) from parley.chat_messages m
                       where m.user_id = new.user_id and m.session_id = new.session_id and m.on_path) end,
-            title = case when s.title is null and s.title_is_auto and new.role = 'user'
-                then nullif(left(new.content, 50), '') else s.title end,
+            title = case when s.title_is_auto and coalesce(s.title, 'New Chat') = 'New Chat' and new.role = 'user'
+                and new.content <> '' then left(new.content, 50) else s.title end,
             preview = case when new.content = '' then s.preview else left(new.content, 60) end,
             last_message_at = greatest(s.last_message_at, new.created_at),
             updated_at = new.created_at

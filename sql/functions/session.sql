@@ -1,6 +1,7 @@
 -- Chat sessions: made within quotas, hidden, restored, removed.
 
--- Makes a session within the quotas a minute and in all. With a helper it starts with its greeting.
+-- Makes a session within the quotas a minute and in all. With a helper it starts with its greeting. "New Chat" is what front ends call one that has
+-- no title yet: it stays until the first message of the user gives one.
 create or replace function parley.session_create(
     p_user_id uuid, p_session_id uuid, p_title text, p_project_id uuid, p_helper text,
     p_per_minute integer, p_at_most integer)
@@ -16,7 +17,7 @@ begin
         raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
     end if;
     insert into parley.chat_sessions (user_id, session_id, title, title_is_auto, project_id, helper)
-        values (p_user_id, p_session_id, p_title, p_title is null, p_project_id, p_helper);
+        values (p_user_id, p_session_id, p_title, p_title is null or p_title = 'New Chat', p_project_id, p_helper);
     perform parley.session_greet(p_user_id, p_session_id, p_helper);
     return query select * from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id;
 end

@@ -50,6 +50,12 @@ where user_id = $1::uuid and session_id = $2::uuid and seq > $4::integer
 order by seq
 limit $3::integer;
 
+-- name: message_copy
+-- A message that a client saves around a turn. $4 role, $5 content, $6 tool calls, $7 metadata, $8 whether it has an idempotency key.
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
+from parley.copy_save($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::jsonb, $7::jsonb, $8::boolean);
+
 -- name: message_append
 -- $4 role, $5 content, $6 tool calls, $7 metadata, $8 turn, $9 parent (NULL: the end of the active path; nil uuid: none).
 select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,

@@ -8,6 +8,10 @@ from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::
     $10::uuid, $11::uuid, make_interval(secs => $12::integer), $13::integer, $14::integer, $15::integer, $16::integer,
     $17::integer);
 
+-- name: turn_copy_question
+-- Where a client saved the text $3 before it sends it: the message to answer, or the turn that does.
+select question, turn from parley.copy_question($1::uuid, $2::uuid, $3::text);
+
 -- name: turn_history
 -- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
 -- the newest message in any case.

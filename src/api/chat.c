@@ -6,12 +6,9 @@
 #include "api/turns.h"
 #include "api/views.h"
 
-/* One JSON answer for those who ask for JSON and not for events. */
 static enum viewer_form wanted_form(const struct request *request)
 {
-    const char *accept = request_header(request, "Accept");
-    bool json = accept && strstr(accept, "application/json") && !strstr(accept, "text/event-stream");
-    return json ? VIEWER_JSON : VIEWER_EVENTS;
+    return turns_wants_json(request) ? VIEWER_JSON : VIEWER_EVENTS;
 }
 
 enum status chat_send(struct api *api)

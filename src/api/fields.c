@@ -12,10 +12,9 @@
 
 /* What the dialects call the same thing: the canonical name of each row comes first. */
 static const char *const aliases[][ALIASES_MAX] = {
-    {"content", "text", "message"},
-    {"session_id", "thread_id", "threadId", "sessionId"},
-    {"project_id", "projectId"},
-    {"user_id", "userId"},
+    {"content", "text", "message"}, {"session_id", "thread_id", "threadId", "sessionId"},
+    {"project_id", "projectId"},    {"user_id", "userId"},
+    {"tool_calls", "toolCalls"},
 };
 
 static void wrong(struct api *api, const char *name, const char *message)
@@ -272,19 +271,29 @@ bool field_thread(struct api *api, struct thread_name *name)
     return value && read_thread(api, field, json_string(value, NULL), name);
 }
 
-bool query_thread(struct api *api, struct thread_name *name)
+/* The query parameter by any of its names. *name becomes the one that the caller used. */
+static const char *find_query(struct api *api, const char **name)
 {
-    const char *const *names = names_of("thread_id");
-    const char *given = NULL, *field = NULL;
+    const char *const *names = names_of(*name);
+    if (!names)
+        return request_query(api->request, *name);
+    const char *given = NULL;
     for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
         const char *value = request_query(api->request, names[i]);
         if (value && given && strcmp(value, given) != 0)
             wrong(api, names[i], "contradicts another name of the same field");
         if (value && !given) {
             given = value;
-            field = names[i];
+            *name = names[i];
         }
     }
+    return given;
+}
+
+bool query_thread(struct api *api, struct thread_name *name)
+{
+    const char *field = "thread_id";
+    const char *given = find_query(api, &field);
     return given && read_thread(api, field, given, name);
 }
 
@@ -307,7 +316,7 @@ long query_int(struct api *api, const char *name, long min, long max, long absen
 
 const char *query_uuid(struct api *api, const char *name)
 {
-    const char *text = request_query(api->request, name);
+    const char *text = find_query(api, &name);
     struct uuid uuid;
     if (!text)
         return NULL;

@@ -43,6 +43,14 @@ enum status chat_stop(struct api *api);
 enum status saves_list(struct api *api);
 enum status saves_save(struct api *api);
 
+/* helper_chats.c: sessions of helpers */
+enum status helper_chats_list(struct api *api);
+enum status helper_chats_create(struct api *api);
+enum status helper_chats_delete(struct api *api);
+enum status helper_chats_messages(struct api *api);
+enum status helper_chats_save(struct api *api);
+enum status helper_chats_send(struct api *api);
+
 /* projects.c */
 enum status projects_list(struct api *api);
 enum status projects_create(struct api *api);

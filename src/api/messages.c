@@ -5,10 +5,8 @@
 #include "api/handlers.h"
 #include "api/views.h"
 
-#define PAGE_DEFAULT   50
-#define SEQ_MAX        2147483647
-#define TOOL_CALLS_MAX 262144 /* bytes */
-#define METADATA_MAX   65536
+#define PAGE_DEFAULT 50
+#define SEQ_MAX      2147483647
 
 /* What part is asked for: offset, before, after, or else the last ones. They exclude one another. */
 static enum status read_range(struct api *api, struct message_range *range)
@@ -17,8 +15,10 @@ static enum status read_range(struct api *api, struct message_range *range)
     long before = query_int(api, "before", 0, SEQ_MAX, -1);
     long after = query_int(api, "after", 0, SEQ_MAX, -1);
     const char *branches = request_query(api->request, "branches");
-    range->limit = (unsigned)query_int(api, "limit", 1, MESSAGE_PAGE_MAX, PAGE_DEFAULT);
-    range->from = MESSAGE_LAST;
+    *range = (struct message_range){
+        .from = MESSAGE_LAST,
+        .limit = (unsigned)query_int(api, "limit", 1, MESSAGE_PAGE_MAX, PAGE_DEFAULT),
+    };
     if ((offset >= 0) + (before >= 0) + (after >= 0) > 1)
         (void)!fault_field(&api->call.fault, "offset", "only one of offset, before and after may be given");
     if (branches && strcmp(branches, "all") != 0)
@@ -26,13 +26,13 @@ static enum status read_range(struct api *api, struct message_range *range)
     if (branches && (offset >= 0 || before >= 0))
         (void)!fault_field(&api->call.fault, "branches", "goes with after alone");
     if (offset >= 0)
-        *range = (struct message_range){MESSAGE_OFFSET, range->limit, offset};
+        *range = (struct message_range){MESSAGE_OFFSET, range->limit, offset, 0};
     if (before >= 0)
-        *range = (struct message_range){MESSAGE_BEFORE, range->limit, before};
+        *range = (struct message_range){MESSAGE_BEFORE, range->limit, before, 0};
     if (after >= 0)
-        *range = (struct message_range){MESSAGE_AFTER, range->limit, after};
+        *range = (struct message_range){MESSAGE_AFTER, range->limit, after, 0};
     if (branches)
-        *range = (struct message_range){MESSAGE_ALL, range->limit, after >= 0 ? after : 0};
+        *range = (struct message_range){MESSAGE_ALL, range->limit, after >= 0 ? after : 0, 0};
     return fields_check(api);
 }
 
@@ -84,16 +84,8 @@ enum status messages_create(struct api *api)
         status = fields_body(api);
     if (status != ST_OK)
         return status;
-    struct message_new new_message = {
-        .role = view_role_field(api),
-        .content = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes),
-        .tool_calls = field_json(api, "tool_calls", JSON_ARRAY, TOOL_CALLS_MAX),
-        .metadata = field_json(api, "metadata", JSON_OBJECT, METADATA_MAX),
-        .parent_id = view_parent_field(api),
-    };
-    /* Only a message that calls tools may say nothing. */
-    if (new_message.content && !new_message.content[0] && !new_message.tool_calls)
-        (void)!fault_field(&api->call.fault, "content", "must not be empty");
+    struct message_new new_message = view_message_fields(api);
+    new_message.parent_id = view_parent_field(api);
     status = fields_check(api);
     if (status == ST_OK && !uuid_v7(&new_message.id))
         status = ST_UNAVAILABLE;

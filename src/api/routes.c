@@ -18,6 +18,7 @@
 
 #define KEYED ROUTE_IDEMPOTENT_KEY
 #define READS ROUTE_READ_ONLY
+#define ANY   ROUTE_ANY_TYPE
 
 const struct route api_routes[] = {
     /* Signing in. */
@@ -53,6 +54,13 @@ const struct route api_routes[] = {
     /* Whole sessions: conf/dialects/saves.md. */
     {METHOD_GET, V1 "/chat/sessions", ACCESS_USER, 0, 0, saves_list},
     {METHOD_POST, V1 "/chat/session", ACCESS_USER, LARGE, KEYED, saves_save},
+    /* Sessions of helpers: conf/dialects/helper-chats.md. */
+    {METHOD_GET, "/api/chat/sessions", ACCESS_USER, 0, READS, helper_chats_list},
+    {METHOD_POST, "/api/chat/sessions", ACCESS_USER, SMALL, KEYED | ANY, helper_chats_create},
+    {METHOD_DELETE, "/api/chat/sessions", ACCESS_USER, SMALL, ANY, helper_chats_delete},
+    {METHOD_GET, "/api/chat/sessions/{id}/messages", ACCESS_USER, 0, READS, helper_chats_messages},
+    {METHOD_POST, "/api/chat/sessions/{id}/messages", ACCESS_USER, LARGE, KEYED | ANY, helper_chats_save},
+    {METHOD_POST, "/api/chat", ACCESS_USER, LARGE, KEYED | ANY, helper_chats_send},
     /* Projects and helpers. */
     {METHOD_GET, V1 "/projects", ACCESS_USER, 0, READS, projects_list},
     {METHOD_POST, V1 "/projects", ACCESS_USER, 4 * SMALL, KEYED, projects_create},

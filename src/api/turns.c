@@ -9,8 +9,15 @@
 
 #include "api/fields.h"
 #include "base/settings.h"
+#include "core/copy.h"
 
 #define MODEL_NAME_MAX 200
+
+bool turns_wants_json(const struct request *request)
+{
+    const char *accept = request_header(request, "Accept");
+    return accept && strstr(accept, "application/json") && !strstr(accept, "text/event-stream");
+}
 
 const char *turns_text_field(struct api *api)
 {
@@ -94,9 +101,8 @@ enum status turns_watch(struct api *api, const struct turn *turn, long after)
     return ST_OK;
 }
 
-/* Stores the turn, in the thread of that name where one is given. */
-static enum status store(struct api *api, struct turn_new *new_turn, const struct thread_name *name,
-                         struct turn_begun *begun)
+/* The session to go on in, by the name of its thread where one is given; and what the viewer is told of it. */
+static enum status open_thread(struct api *api, struct turn_new *new_turn, const struct thread_name *name)
 {
     struct call *call = &api->call;
     struct thread thread;
@@ -110,7 +116,7 @@ static enum status store(struct api *api, struct turn_new *new_turn, const struc
     }
     if (status == ST_OK && names_thread(api) && !api->handover.thread)
         return ST_UNAVAILABLE;
-    return status == ST_OK ? turn_begin(call, new_turn, begun) : status;
+    return status;
 }
 
 /* The turn that the request's key began before. */
@@ -132,8 +138,17 @@ enum status turns_begin(struct api *api, struct turn_new *new_turn, const struct
     new_turn->key = call->end == DB_HOLD ? request_header(api->request, "Idempotency-Key") : NULL;
     if (!uuid_v7(&new_turn->turn) || !uuid_v7(&new_turn->user_message) || !uuid_v7(&new_turn->message))
         return ST_UNAVAILABLE;
+    struct turn answered = {0};
     api->handover.created = new_turn->created;
-    enum status status = store(api, new_turn, thread, &begun);
+    enum status status = open_thread(api, new_turn, thread);
+    if (status == ST_OK && new_turn->copied && !api->handover.created)
+        status = copy_question(call, new_turn, &answered);
+    if (status == ST_OK && answered.id.text[0]) {
+        answered.thread = api->handover.thread;
+        return turns_watch(api, &answered, 0);
+    }
+    if (status == ST_OK)
+        status = turn_begin(call, new_turn, &begun);
     if (status == ST_CONFLICT && call->fault.code && strcmp(call->fault.code, "idempotency_replay") == 0)
         return join(api, new_turn->key);
     if (status != ST_OK)

@@ -10,6 +10,9 @@
 #include "core/thread.h"
 #include "core/turn.h"
 
+/* Whether one JSON answer is asked for, and not events. */
+bool turns_wants_json(const struct request *request);
+
 /* The user's message in the body, by any of its names: not empty. */
 const char *turns_text_field(struct api *api);
 

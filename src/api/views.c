@@ -9,6 +9,9 @@
 #include "base/hash.h"
 #include "base/pattern.h"
 
+#define TOOL_CALLS_MAX 262144 /* bytes */
+#define METADATA_MAX   65536
+
 void view_user(struct json_writer *json, const struct user *user)
 {
     json_begin_object(json);
@@ -82,12 +85,26 @@ const char *view_url_field(struct api *api, const char *name)
     return url;
 }
 
-const char *view_role_field(struct api *api)
+static const char *role_field(struct api *api)
 {
     const char *role = field_text(api, "role", FIELD_REQUIRED, 16);
     if (role && role[0] && !message_role_is_known(role))
         (void)!fault_field(&api->call.fault, "role", VIEW_ROLES);
     return role;
+}
+
+struct message_new view_message_fields(struct api *api)
+{
+    struct message_new new_message = {
+        .role = role_field(api),
+        .content = field_long_text(api, "content", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes),
+        .tool_calls = field_json(api, "tool_calls", JSON_ARRAY, TOOL_CALLS_MAX),
+        .metadata = field_json(api, "metadata", JSON_OBJECT, METADATA_MAX),
+    };
+    /* Only a message that calls tools may say nothing. */
+    if (new_message.content && !new_message.content[0] && !new_message.tool_calls)
+        (void)!fault_field(&api->call.fault, "content", "must not be empty");
+    return new_message;
 }
 
 const char *view_parent_field(struct api *api)

@@ -18,10 +18,10 @@ void view_project(struct json_writer *json, const struct project *project);
 /* An http or https address in the body; NULL when absent or null. */
 const char *view_url_field(struct api *api, const char *name);
 
-/* The role of a message; a wrong one is noted. */
-const char *view_role_field(struct api *api);
-
 #define VIEW_ROLES "must be user, assistant, system or tool"
+
+/* The message in the body: role, content, tool_calls, metadata. */
+struct message_new view_message_fields(struct api *api);
 
 /* parent_message_id: NULL when absent; null in the body means none, so that the message is another first one. */
 const char *view_parent_field(struct api *api);

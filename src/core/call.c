@@ -29,6 +29,15 @@ enum status call_run(struct call *call)
     return status;
 }
 
+enum status call_run_on(struct call *call)
+{
+    enum db_end end = call->end;
+    call->end = DB_HOLD;
+    enum status status = call_run(call);
+    call->end = end;
+    return status;
+}
+
 void call_next(struct call *call)
 {
     db_tx_init(&call->tx, call->arena);

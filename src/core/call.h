@@ -34,6 +34,9 @@ void call_set_user(struct call *call, const struct uuid *user);
 /* Runs what was queued. ST_OK: the rows are there, and stored (or held, see end). */
 enum status call_run(struct call *call) MUST_CHECK;
 
+/* The same, but the transaction stays open for what comes next; how it is to end stays as it was. */
+enum status call_run_on(struct call *call) MUST_CHECK;
+
 /* Starts another transaction of the same caller, for the few calls that need two. */
 void call_next(struct call *call);
 

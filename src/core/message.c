@@ -49,13 +49,13 @@ static const struct db_rows *queue_range(struct call *call, const char *session,
     return db_add(&call->tx, queries[range->from], call->user.text, session, limit, db_int(call->arena, range->at));
 }
 
-/* How many rows make a page: as many as were asked for, but not more text than a request may bring, so that long
- * messages cannot make an answer beyond the arena. At least one. */
-static unsigned fit_page(const struct call *call, const struct db_rows *rows, unsigned limit)
+/* How many rows make a page: as many as were asked for, but not more text than there is room for, or than a request may
+ * bring, so that long messages cannot make an answer beyond the arena. At least one. */
+static unsigned fit_page(const struct call *call, const struct db_rows *rows, const struct message_range *range)
 {
-    size_t room = (size_t)call->settings->max_body_bytes, bytes = 0;
+    size_t room = range->bytes ? range->bytes : (size_t)call->settings->max_body_bytes, bytes = 0;
     unsigned count = 0;
-    while (count < rows->count && count < limit) {
+    while (count < rows->count && count < range->limit) {
         /* As the text of the answer takes it: what has to be escaped is up to six times as long. */
         bytes += json_escaped_length(row_text(rows, count, 6), row_length(rows, count, 6)) +
                  row_length(rows, count, 7) + row_length(rows, count, 8);
@@ -76,7 +76,7 @@ static enum status read_page(struct call *call, const struct uuid *session, cons
         return status;
     if (there->count == 0)
         return fault_set(&call->fault, ST_NOT_FOUND, "session_not_found", "No such session.");
-    page->count = fit_page(call, rows, range->limit);
+    page->count = fit_page(call, rows, range);
     page->more = rows->count > page->count;
     page->message = arena_alloc(call->arena, page->count * sizeof(*page->message));
     if (!page->message)
@@ -120,13 +120,8 @@ enum status message_page(struct call *call, const struct uuid *session, const st
     return ST_OK;
 }
 
-enum status message_append(struct call *call, const struct uuid *session, const struct message_new *new_message,
-                           struct message *message)
+enum status message_run_for_one(struct call *call, const struct db_rows *rows, struct message *message)
 {
-    const struct db_rows *rows =
-        db_add(&call->tx, QUERY_MESSAGE_APPEND, call->user.text, session->text, new_message->id.text, new_message->role,
-               new_message->content, new_message->tool_calls, new_message->metadata, new_message->turn_id,
-               new_message->parent_id);
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;
@@ -134,4 +129,14 @@ enum status message_append(struct call *call, const struct uuid *session, const 
         return ST_INTERNAL;
     from_row(rows, 0, message);
     return ST_OK;
+}
+
+enum status message_append(struct call *call, const struct uuid *session, const struct message_new *new_message,
+                           struct message *message)
+{
+    const struct db_rows *rows =
+        db_add(&call->tx, QUERY_MESSAGE_APPEND, call->user.text, session->text, new_message->id.text, new_message->role,
+               new_message->content, new_message->tool_calls, new_message->metadata, new_message->turn_id,
+               new_message->parent_id);
+    return message_run_for_one(call, rows, message);
 }

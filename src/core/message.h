@@ -6,6 +6,10 @@
 
 #define MESSAGE_PAGE_MAX 200
 
+/* For front ends that read a whole session at once. */
+#define MESSAGE_HISTORY_MAX   1000
+#define MESSAGE_HISTORY_BYTES (4U * 1048576)
+
 /* As parent of a new message: none, so that it is another first message. */
 #define MESSAGE_NO_PARENT "00000000-0000-0000-0000-000000000000"
 
@@ -33,8 +37,9 @@ enum message_from {
 
 struct message_range {
     enum message_from from;
-    unsigned limit; /* 1 to MESSAGE_PAGE_MAX */
+    unsigned limit; /* 1 to MESSAGE_PAGE_MAX; with MESSAGE_HISTORY_BYTES to MESSAGE_HISTORY_MAX */
     long at;
+    size_t bytes; /* of text at most, about; 0: as a request may bring */
 };
 
 /* Always oldest first, whichever way it was read. Has fewer than the limit where messages are long. */
@@ -63,5 +68,8 @@ enum status message_page(struct call *call, const struct uuid *session, const st
 /* Stores it; with ST_OK it is on disk. ST_NOT_FOUND for a session or parent that is not there. */
 enum status message_append(struct call *call, const struct uuid *session, const struct message_new *new_message,
                            struct message *message) MUST_CHECK;
+
+/* Runs the call and reads the one message that rows must hold. */
+enum status message_run_for_one(struct call *call, const struct db_rows *rows, struct message *message) MUST_CHECK;
 
 #endif

@@ -1,7 +1,7 @@
 /* Chat sessions: listed, made, changed, hidden, restored, removed. */
 #include "core/session.h"
 
-/* The twelve columns of every query in sql/queries/session.sql. */
+/* The thirteen columns of every query in sql/queries/session.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct session *session)
 {
     *session = (struct session){
@@ -16,6 +16,7 @@ static void from_row(const struct db_rows *rows, unsigned row, struct session *s
         .last_message_at = row_time(rows, row, 9),
         .prompt_tokens = row_int(rows, row, 10),
         .completion_tokens = row_int(rows, row, 11),
+        .thread_name = row_text(rows, row, 12),
     };
     (void)row_uuid(rows, row, 0, &session->id);
 }

@@ -32,20 +32,10 @@ const char *thread_name_of_user(struct arena *arena, const struct uuid *user)
     return arena_printf(arena, "user-%s", user->text);
 }
 
-/* Runs what was queued and leaves the transaction open; how it is to end stays as it was. */
-static enum status run_on(struct call *call)
-{
-    enum db_end end = call->end;
-    call->end = DB_HOLD;
-    enum status status = call_run(call);
-    call->end = end;
-    return status;
-}
-
 enum status thread_find(struct call *call, const struct thread_name *name, struct uuid *session)
 {
     const struct db_rows *rows = db_add(&call->tx, QUERY_THREAD_FIND, call->user.text, name->id, name->text);
-    enum status status = run_on(call);
+    enum status status = call_run_on(call);
     if (status == ST_OK && !row_uuid(rows, 0, 0, session))
         return fault_set(&call->fault, ST_NOT_FOUND, "thread_not_found", "No such thread.");
     return status;
@@ -60,7 +50,7 @@ enum status thread_open(struct call *call, const struct thread_name *name, struc
     const struct db_rows *rows =
         db_add(&call->tx, QUERY_THREAD_OPEN, call->user.text, name->id, name->text, fresh.text,
                db_int(call->arena, settings->quota_sessions_per_minute), db_int(call->arena, settings->quota_sessions));
-    enum status status = run_on(call);
+    enum status status = call_run_on(call);
     if (status != ST_OK)
         return status;
     if (!row_uuid(rows, 0, 0, &thread->session))

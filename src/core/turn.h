@@ -19,6 +19,7 @@ struct turn_new {
     const char *text;      /* the user's message; NULL: another answer to the message parent_id */
     const char *parent_id; /* as message_append has it */
     const char *key;       /* the idempotency key that was claimed on this call, NULL: none */
+    bool copied;           /* the client saves messages itself: the text may stand there already (core/copy.h) */
 };
 
 struct turn_begun {

@@ -11,6 +11,7 @@ MAKERS = {
     "/api/v1/sessions/{id}": "session",
     "/api/v1/sessions/{id}/messages/{id}": "message",
     "/api/v1/projects/{id}": "project",
+    "/api/chat/sessions/{id}": "session",
     "/api/v1/projects/{id}/members/{id}": "member",
 }
 
@@ -31,6 +32,10 @@ BODIES = {
     ("POST", "/api/v1/chat"): {"text": "Words", "session_id": "{session}"},
     ("POST", "/api/v1/sessions/{id}/messages/{id}/regenerate"): {"model": "another"},
     ("POST", "/api/v1/chat/session"): {"messages": [{"role": "user", "content": "Words"}]},
+    ("POST", "/api/chat/sessions"): {"title": "A title", "projectId": "{project}"},
+    ("DELETE", "/api/chat/sessions"): {"id": "{session}"},
+    ("POST", "/api/chat/sessions/{id}/messages"): {"role": "user", "content": "Words"},
+    ("POST", "/api/chat"): {"message": "Words", "threadId": "{session}"},
     ("POST", "/api/v1/projects"): {"name": "A project"},
     ("PATCH", "/api/v1/projects/{id}"): {"name": "Another name"},
     ("POST", "/api/v1/projects/join"): {"invitation": "none"},
