@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from frames import stream
 from parley import binary
 from people import person
 from postgres import ROOT, UNPRIVILEGED
@@ -58,6 +59,15 @@ DocumentRoot {self.folder}/www
 FcgidIPCDir {self.folder}/fcgid
 FcgidProcessTableFile {self.folder}/fcgid_shm
 """
+
+
+class SingleThread(Site):
+    """The site says that its front end knows one thread a person."""
+
+    modules = (*Site.modules, "env")
+
+    def conf(self):
+        return super().conf().replace("Options +ExecCGI", "Options +ExecCGI\n    SetEnv PARLEY_SINGLE_THREAD on")
 
 
 class Hosted(Site):
@@ -228,3 +238,12 @@ def test_nothing_beside_the_wrapper_can_be_fetched(hosted):
     for path in ("/parley.fcgi", "/.htaccess", "/../home/parley.conf", "/"):
         answer = hosted.client.get(path)
         assert answer.status in (400, 401, 404) and b"jwt_secret" not in answer.body and b"exec" not in answer.body, (path, answer)
+
+
+# With a word of the site's own
+
+def test_a_site_says_what_its_front_end_knows(postgres):
+    with apache(SingleThread, postgres) as running:
+        user = person(running)
+        told = stream(user, words(10))
+        assert (told.text, told.thread) == (words(10), "user-" + user.user_id)

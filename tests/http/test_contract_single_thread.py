@@ -12,6 +12,7 @@ import fastcgi
 from frames import Told, history, sessions, split, stream
 from parley import Parley
 from people import person, run_sql
+from postgres import ROOT
 from sse import words
 
 CHAT, STREAM, HISTORY, SESSIONS = "/chat", "/chat/stream", "/chat/history", "/chat/sessions"
@@ -254,6 +255,30 @@ def test_the_web_server_may_say_it_for_each_site(parley, single, option, said, o
                              {"Authorization": "Bearer " + user.token, "Content-Type": "application/json"},
                              {} if said is None else {"PARLEY_SINGLE_THREAD": said})
     assert Told(split(answer.body)).thread.startswith("user-" if one else "thread-")
+
+
+class Site(Parley):
+    """With the lines for nginx that the page of documentation has."""
+
+    def _copy_nginx(self, path):
+        super()._copy_nginx(path)
+        if path.endswith("/parley.conf"):
+            with open(f"{ROOT}/conf/dialects/single-thread.md") as page:
+                lines = re.search("```nginx\n(.*?)```", page.read(), re.S).group(1)
+            copy = f"{self.folder}/nginx/parley.conf"
+            with open(copy) as file:
+                text = file.read()
+            with open(copy, "w") as file:
+                file.write(text.replace("    location / {", lines + "    location / {"))
+
+
+def test_the_documented_lines_of_nginx_say_it(parley):
+    with Site(postgres=parley.postgres) as site:
+        user = person(site)
+        assert stream(user, "x").thread == own(user)
+        assert say(user, "y")["thread_id"] == own(user)
+        assert len(history(user)) == 4
+        assert user.get("/healthz").status == 200
 
 
 def test_no_client_can_say_it(alice):
