@@ -2,16 +2,20 @@
  * The worker's loop.
  *
  * What must stay true: signals that end it are blocked but where it waits and right before, so that no read, write or
- * transaction is ever cut by one; no row is read or written before the database has proved that it guards them.
+ * transaction is ever cut by one; no row is read or written before the database has proved that it guards them; it
+ * never waits for a model. Where there is no relay to hand a turn to, a child of its own is the relay of that one turn:
+ * it has nothing of this process but its memory, and outlives it.
  */
 #include "server/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -28,6 +32,7 @@
 #include "relay/relay.h"
 #include "server/metrics.h"
 #include "server/serve.h"
+#include "server/title.h"
 
 #define ARENA_BASE     ((size_t)16 << 20)
 #define GUARD_PAUSE_MS 1000
@@ -35,7 +40,7 @@
 struct worker {
     const struct worker_place *place;
     struct app app;
-    struct relay *relay; /* its own, where there are no others */
+    int children; /* that run a turn each, where there are no relays */
     struct fcgi *fcgi;
     struct arena *arena;
     sigset_t open;       /* the mask while it waits */
@@ -55,6 +60,12 @@ static void on_signal(int number)
         ending = number == SIGUSR1 ? END_WHEN_EMPTY : END_NOW;
 }
 
+/* That it comes ends the wait. */
+static void on_child(int number)
+{
+    (void)number;
+}
+
 static void handle(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
@@ -65,7 +76,7 @@ static void handle(int number, void (*handler)(int))
 /* A terminal sends SIGINT and SIGHUP to the whole group: under a master they are the master's business. */
 static void init_signals(struct worker *worker)
 {
-    static const int held[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
+    static const int held[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP, SIGCHLD};
     sigset_t blocked;
     sigemptyset(&blocked);
     for (unsigned i = 0; i < sizeof(held) / sizeof(held[0]); i++)
@@ -78,6 +89,7 @@ static void init_signals(struct worker *worker)
     handle(SIGINT, worker->place->master ? SIG_IGN : on_signal);
     handle(SIGHUP, worker->place->master ? SIG_IGN : on_signal);
     handle(SIGPIPE, SIG_IGN);
+    handle(SIGCHLD, on_child);
     if (worker->place->master)
         prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
@@ -108,14 +120,11 @@ static bool worker_init(struct worker *worker)
         arena_new(ARENA_BASE + 4 * (size_t)settings->max_body_bytes + 16 * (size_t)settings->max_answer_bytes);
     worker->app.db = db_new(settings);
     worker->fcgi = fcgi_new(worker->place->listen_fd);
-    if (!worker->place->relays)
-        worker->relay = relay_new(settings, -1);
-    return worker->arena && worker->app.db && worker->fcgi && (worker->place->relays || worker->relay);
+    return worker->arena && worker->app.db && worker->fcgi;
 }
 
 static void worker_fini(struct worker *worker)
 {
-    relay_free(worker->relay);
     fcgi_free(worker->fcgi);
     db_free(worker->app.db);
     arena_free(worker->arena);
@@ -159,17 +168,65 @@ static int relay_of(const struct worker *worker, const struct uuid *session)
     return worker->place->relay_socket[hash_xxh64(session->text, UUID_LEN) % worker->place->relays];
 }
 
+/* --- a child that is the relay of one turn --- */
+
+static void count_children(struct worker *worker)
+{
+    while (worker->children && waitpid(-1, NULL, WNOHANG) > 0)
+        worker->children--;
+}
+
+/* Leaves the child this connection, the log and nothing else: neither the listener, which must not outlive who accepts
+ * there, nor the parent's line to the database. Answers the connection's new number; -1: descriptors are out. */
+static int keep_one(int connection)
+{
+    const int kept = STDERR_FILENO + 1;
+    int none = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (none < 0 || dup2(connection, kept) < 0 || dup2(none, STDIN_FILENO) < 0 || dup2(none, STDOUT_FILENO) < 0 ||
+        close_range((unsigned)kept + 1, ~0U, 0) != 0)
+        return -1;
+    return kept;
+}
+
+/* The child's main. SIGTERM, which stays blocked, ends the turn as interrupted; what the parent holds is never freed
+ * here, for that would say farewell on the parent's lines. */
+static int be_relay(const struct worker *worker, const struct handover *handover, int connection)
+{
+    title_set("parley: relay");
+    connection = keep_one(connection);
+    struct relay *relay = connection >= 0 ? relay_new(worker->app.settings, -1) : NULL;
+    if (!relay) {
+        log_event(LOG_LEVEL_ERROR, "relay_failed", log_str("error", "memory or descriptors are out"));
+        return EXIT_FAILURE;
+    }
+    relay_take(relay, handover, connection);
+    relay_finish(relay);
+    relay_free(relay);
+    return EXIT_SUCCESS;
+}
+
+/* False: there are as many already as there may be, or the system has no room. */
+static bool start_relay(struct worker *worker, const struct handover *handover, int connection)
+{
+    count_children(worker);
+    pid_t child = worker->children < worker->app.settings->workers ? fork() : -1;
+    if (child == 0)
+        _exit(be_relay(worker, handover, connection));
+    if (child < 0)
+        log_event(LOG_LEVEL_WARN, "overloaded", log_int("turns", worker->children));
+    else
+        worker->children++;
+    return child > 0;
+}
+
 /* Gives the connection away. False: nobody took it, and the reply says so to the client. */
 static bool hand_over(struct worker *worker, struct served *served, struct reply *reply)
 {
     struct handover *handover = &served->handover;
     int connection = fcgi_detach(worker->fcgi, &handover->request_id);
-    if (worker->relay) {
-        relay_take(worker->relay, handover, connection);
-        relay_finish(worker->relay);
-        return true;
-    }
-    bool taken = handover_send(relay_of(worker, &handover->session), handover, connection, worker->arena) == ST_OK;
+    bool taken = worker->place->relays
+                     ? handover_send(relay_of(worker, &handover->session), handover, connection, worker->arena) == ST_OK
+                     : start_relay(worker, handover, connection);
     if (!taken) {
         serve_not_taken(&worker->app, worker->arena, served, reply);
         served->status = reply->status;
@@ -188,7 +245,7 @@ static bool answer(struct worker *worker, struct served *served, struct reply *r
         return true;
     }
     /* Word of a stop is a courtesy: the relay finds the row by itself a little later. */
-    if (handover->kind == HANDOVER_STOP && !worker->relay)
+    if (handover->kind == HANDOVER_STOP && worker->place->relays)
         (void)!handover_send(relay_of(worker, &handover->session), handover, -1, worker->arena);
     return fcgi_send(worker->fcgi, reply);
 }
@@ -212,9 +269,10 @@ static void serve_one(struct worker *worker)
 
 /* Whether to wait for another request; *timeout_ms: how long. One that has served enough goes on all the same while the
  * program ends, for nobody would take its place. */
-static bool goes_on(const struct worker *worker, int *timeout_ms)
+static bool goes_on(struct worker *worker, int *timeout_ms)
 {
     notice_signals(worker);
+    count_children(worker);
     bool enough = worker->left <= 0 && ending != END_WHEN_EMPTY;
     if (ending == END_NOW || enough || (worker->place->master && getppid() != worker->place->master))
         return false;

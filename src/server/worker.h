@@ -19,7 +19,7 @@ struct worker_place {
         master; /* the parent, whose end is this worker's too; 0: there is none, and SIGINT and SIGHUP do as SIGTERM */
     bool guarded; /* the database of these settings has just passed the guard; else the worker asks it first */
     const int
-        *relay_socket; /* where to hand turns over, relays of them; with 0 of them this process runs its turns itself */
+        *relay_socket; /* where to hand turns over, relays of them; with 0 of them a child of this process runs each */
     unsigned relays;
 };
 
@@ -29,7 +29,8 @@ struct worker_place {
  * cannot go on.
  *
  * SIGTERM: ends after the request at hand. SIGUSR1: answers what has connected already, then ends; for a listener that
- * nobody can connect to any more. Both wait until a request is answered.
+ * nobody can connect to any more. Both wait until a request is answered, neither for children: each ends with its turn.
+ * Of these there are at most `workers` at once; the turn after them is refused as overloaded.
  */
 int worker_run(const struct worker_place *place);
 

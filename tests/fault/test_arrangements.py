@@ -9,12 +9,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
 from load import Load, people, until
 from parley import Parley, binary
+from people import person
 from postgres import UNPRIVILEGED
+from sse import chat, words
+from turns import Turn, answer_of, finished
 from wanderer import Wanderer, check_rows, gather, prepare
 from wire import Wire
 
@@ -103,6 +107,87 @@ def test_spawn_fcgi(postgres):
         assert members(leader) == [leader]
         assert parley.stop() == 0
         assert not members(leader)
+
+
+def links(pid):
+    """What the descriptors of a process are, by their numbers."""
+    return {int(number): os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+
+
+def zombies(parent):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+            state, of = stat.read().rpartition(")")[2].split()[:2]
+            if state == "Z" and int(of) == parent:
+                found.append(int(pid))
+    return found
+
+
+@pytest.fixture
+def single(postgres):
+    """One process with nobody beside it, which may have three answers written at once."""
+    needed("spawn-fcgi", "spawn-fcgi")
+    with Spawned({"workers": 3, "quota_turns_running": 0}, postgres=postgres) as parley:
+        yield parley
+        leader = parley.master.pid
+        assert parley.stop() == 0
+        until(lambda: not members(leader), what="the end of all that was started")
+
+
+def test_a_single_process_answers_while_it_has_answers_written(single):
+    user = person(single)
+    leader = single.master.pid
+    before = len(links(leader))
+    turns = [Turn(user, words(150)) for _ in range(2)]
+    for turn in turns:
+        turn.wait_for_text(20)
+    left = Turn(user, words(150), start=False)
+    chat(user, left.text, session_id=left.session).close()
+    for _ in range(20):
+        begun = time.monotonic()
+        assert user.get("/api/v1/sessions").status == 200
+        assert time.monotonic() - begun < 0.5
+    children = [pid for pid in members(leader) if pid != leader]
+    assert len(children) == 3 and all("parley: relay" in title(pid) for pid in children)
+    parents = {link for link in links(leader).values() if "socket" in link or "epoll" in link}
+    for pid in children:
+        kept = links(pid)
+        assert not parents & {link for link in kept.values() if "socket" in link}, "something of the parent's stayed open"
+    with single.expecting("5xx"):
+        refused, = finished([Turn(user, "one more")])
+        assert refused.status == 503
+        assert answer_of(refused)["status"] == "failed"
+    assert [(turn.code, turn.seen) for turn in finished(turns)] == [("done", turn.text) for turn in turns]
+    until(lambda: answer_of(left)["status"] == "complete", what="the end of what nobody reads")
+    assert answer_of(left)["content"] == left.text
+    until(lambda: members(leader) == [leader] and not zombies(leader), timeout=5, what="the end of the children")
+    assert len(links(leader)) == before
+
+
+def test_an_answer_outlives_the_single_process_that_began_it(single):
+    user = person(single)
+    turn = Turn(user, words(150))
+    turn.wait_for_text(20)
+    leader = single.master.pid
+    child, = [pid for pid in members(leader) if pid != leader]
+    assert single.stop() == 0 and members(leader) == [child]
+    single.start()
+    single.wait_ready()
+    assert finished([turn])[0].seen == turn.text and turn.code == "done"
+    assert answer_of(turn)["status"] == "complete"
+    until(lambda: not members(leader), timeout=5, what="the end of the child")
+
+
+def test_a_single_process_of_one_answer_ends_it_when_that_is_asked(single):
+    user = person(single)
+    turn = Turn(user, words(900))
+    turn.wait_for_text(20)
+    child, = [pid for pid in members(single.master.pid) if pid != single.master.pid]
+    os.kill(child, signal.SIGTERM)
+    assert finished([turn])[0].code == "interrupted"
+    answer = answer_of(turn)
+    assert answer["status"] == "interrupted" and answer["content"] == turn.seen
 
 
 def test_a_worker_that_nobody_would_replace_does_not_retire(postgres):
