@@ -1,5 +1,6 @@
 /*
- * The relay: the process that holds long answers, and the same loop for one turn in a child of a process that has no master.
+ * The relay: the process that holds long answers, and the same loop for one turn in a child of a process that has no
+ * master.
  */
 #ifndef PARLEY_RELAY_RELAY_H
 #define PARLEY_RELAY_RELAY_H
