@@ -154,7 +154,8 @@ $$;
 comment on function parley.legacy_sessions(uuid, json) is 'Brings sessions in, without their messages.';
 
 -- Appends the messages of the array p_messages that are not there to the active paths of their sessions, in the array's order; answers how many. Those of
--- hidden sessions stay away. What the trigger does for one message, the last statement does here for all of a session at once.
+-- hidden sessions stay away. Both statements ask in an order that one index alone has: without it any index that begins with the session is taken
+-- for as long as there are no statistics, and all of the session read. What the trigger does for one message, the last statement does here for all of a session at once.
 create or replace function parley.legacy_messages(p_user_id uuid, p_messages json)
     returns integer
     language plpgsql
@@ -178,8 +179,9 @@ begin
             tool_calls jsonb, metadata jsonb, created_at timestamptz))
             with ordinality as x (session_id, message_id, role, content, tool_calls, metadata, created_at, n)
         join unnest(v_before) b on b.session_id = x.session_id
-        where not exists (select from parley.chat_messages m
-            where m.user_id = p_user_id and m.session_id = x.session_id and m.message_id = x.message_id)
+        where x.message_id is distinct from (select m.message_id from parley.chat_messages m
+            where m.user_id = p_user_id and m.session_id = x.session_id and m.message_id >= x.message_id
+            order by m.user_id, m.session_id, m.message_id limit 1)
         window session as (partition by x.session_id order by x.n);
     get diagnostics v_added = row_count;
     perform set_config('parley.bulk', '', true);
@@ -197,8 +199,10 @@ begin
                 (array_agg(m.message_id order by m.seq desc))[1] as leaf,
                 (array_agg(left(m.content, 50) order by m.seq) filter (where m.role = 'user'))[1] as title,
                 (array_agg(left(m.content, 60) order by m.seq desc) filter (where m.content <> ''))[1] as preview
-            from parley.chat_messages m
-            where m.user_id = p_user_id and m.session_id = b.session_id and m.seq > b.last_seq) a
+            from (
+                select m.seq, m.created_at, m.message_id, m.content, m.role from parley.chat_messages m
+                where m.user_id = p_user_id and m.session_id = b.session_id and m.seq > b.last_seq
+                order by m.user_id, m.session_id, m.seq offset 0) m) a
         where s.user_id = p_user_id and s.session_id = b.session_id and a.count > 0;
     return v_added;
 end

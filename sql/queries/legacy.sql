@@ -39,7 +39,8 @@ where not exists (select from parley.chat_sessions s where s.user_id = $1::uuid 
 -- name: legacy_messages_absent
 -- How many of the messages $2 are not there, in a session that is not hidden.
 select count(*) from json_to_recordset($2::json) as x (session_id uuid, message_id uuid)
-where not exists (select from parley.chat_messages m
-        where m.user_id = $1::uuid and m.session_id = x.session_id and m.message_id = x.message_id)
+where x.message_id is distinct from (select m.message_id from parley.chat_messages m
+        where m.user_id = $1::uuid and m.session_id = x.session_id and m.message_id >= x.message_id
+        order by m.user_id, m.session_id, m.message_id limit 1)
     and not exists (select from parley.chat_sessions s
         where s.user_id = $1::uuid and s.session_id = x.session_id and s.deleted_at is not null);

@@ -11,6 +11,12 @@
 -- name: source_begin
 begin isolation level repeatable read read only;
 
+-- name: source_settings
+-- A sort may take its time; rows that a policy would keep back are an error, not silence; bytes of no known encoding come as they are.
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+    set_config('row_security', 'off', true),
+    set_config('client_encoding', case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end, true);
+
 -- name: source_forms
 -- Which forms are there: tables on the search path with the columns that make them.
 with tab as (

@@ -14,9 +14,10 @@
 #include "base/utf8.h"
 #include "core/login.h"
 
-#define EMAIL_MAX      254
-#define NAME_MAX       200
-#define AVATAR_URL_MAX 2048
+#define EMAIL_MAX       254
+#define NAME_MAX        200
+#define AVATAR_URL_MAX  2048
+#define DESCRIPTION_MAX 10000
 
 enum status legacy_id(const char *source, const char *kind, const char *id, struct uuid *uuid)
 {
@@ -56,11 +57,11 @@ static const char *clean_email(struct arena *arena, const char *email)
     return clean && pattern_matches(PATTERN_EMAIL, clean) ? clean : NULL;
 }
 
-static const char *clean_name(struct arena *arena, const char *name)
+/* At most so many characters of it; NULL for what is empty or not UTF-8. */
+static const char *clean_text(struct arena *arena, const char *text, size_t characters)
 {
-    if (!name || !*name || !utf8_valid(name, strlen(name)))
-        return NULL;
-    return arena_strndup(arena, name, utf8_prefix(name, strlen(name), NAME_MAX));
+    size_t n = text ? strlen(text) : 0;
+    return n && utf8_valid(text, n) ? arena_strndup(arena, text, utf8_prefix(text, n, characters)) : NULL;
 }
 
 /* Whether the person is known by that id there, and whether they are here at all. */
@@ -83,9 +84,10 @@ static enum status add_owner(struct legacy *legacy, const struct uuid *user, con
     if (legacy->dry_run)
         return ST_OK;
     struct call *call = as_user(legacy, user);
-    const char *avatar = person->avatar_url && strlen(person->avatar_url) <= AVATAR_URL_MAX ? person->avatar_url : NULL;
+    bool has_avatar = person->avatar_url && strlen(person->avatar_url) <= AVATAR_URL_MAX;
+    const char *avatar = has_avatar ? clean_text(call->arena, person->avatar_url, AVATAR_URL_MAX) : NULL;
     db_add(&call->tx, QUERY_LEGACY_OWNER_ADD, call->user.text, legacy->source, person->id, email,
-           clean_name(call->arena, person->display_name), avatar, person->created_at);
+           clean_text(call->arena, person->display_name, NAME_MAX), avatar, person->created_at);
     return call_run(call);
 }
 
@@ -137,13 +139,15 @@ enum status legacy_project(struct legacy *legacy, const struct legacy_project *p
         status = legacy_id(legacy->source, "user", project->owner, &owner);
     if (status != ST_OK)
         return status;
+    const char *name = clean_text(call->arena, project->name, NAME_MAX);
+    const char *description = clean_text(call->arena, project->description, DESCRIPTION_MAX);
     call_next(call);
     call->tx.read_only = legacy->dry_run;
     const struct db_rows *rows =
         legacy->dry_run
             ? db_add(&call->tx, QUERY_LEGACY_PROJECT_PRESENT, call->user.text, id.text)
             : db_add(&call->tx, QUERY_LEGACY_PROJECT, call->user.text, id.text, project->owner ? owner.text : NULL,
-                     clean_name(call->arena, project->name), project->description, project->created_at);
+                     name ? name : "Project", description, project->created_at);
     status = call_run(call);
     if (status == ST_OK)
         *added = row_bool(rows, 0, 0) != legacy->dry_run;

@@ -14,7 +14,7 @@
 #include "core/call.h"
 
 #define LEGACY_SOURCE_MAX 200 /* characters */
-#define LEGACY_ID_MAX     400
+#define LEGACY_ID_MAX     400 /* bytes */
 
 struct legacy {
     struct call *call;

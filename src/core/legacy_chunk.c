@@ -61,6 +61,13 @@ static const char *clean_line(struct arena *arena, const char *text, size_t char
     return line;
 }
 
+/* Whether it is UTF-8 of at most so many bytes. */
+static bool is_text(const char *text, size_t max)
+{
+    size_t n = strlen(text);
+    return n <= max && utf8_valid(text, n);
+}
+
 /* What begins like a time. "infinity" is one to PostgreSQL, but no moment of a chat. */
 static const char *clean_time(const char *text)
 {
@@ -89,7 +96,7 @@ static void put_helper(struct legacy_chunk *chunk, const struct legacy_row *row)
 {
     char fitted[HELPER_MAX + 1];
     chunk->helper_waits = false;
-    if (!row->helper || !*row->helper)
+    if (!row->helper || !*row->helper || !is_text(row->helper, METADATA_MAX))
         return;
     if (fit_helper(row->helper, fitted)) {
         json_put_text(&chunk->sessions, "helper", fitted);
@@ -166,7 +173,7 @@ enum status legacy_chunk_session(struct legacy_chunk *chunk, const struct legacy
     if (cut)
         legacy_report_note(chunk->report, LEGACY_TITLE_CUT, row->session);
     put_helper(chunk, row);
-    if (row->provider_thread && strlen(row->provider_thread) <= PROVIDER_MAX)
+    if (row->provider_thread && is_text(row->provider_thread, PROVIDER_MAX))
         json_put_text(json, "provider_thread_id", row->provider_thread);
     if (row->is_active)
         json_put_bool(json, "is_active", strcmp(row->is_active, "false") != 0);
@@ -196,7 +203,7 @@ static void put_tool_calls(struct legacy_chunk *chunk, const struct legacy_row *
     const char *calls = row->tool_calls;
     if (!calls || strcmp(calls, "null") == 0)
         return;
-    if ((*calls != '[' && *calls != '{') || strlen(calls) > TOOL_CALLS_MAX) {
+    if ((*calls != '[' && *calls != '{') || !is_text(calls, TOOL_CALLS_MAX)) {
         legacy_report_note(chunk->report, LEGACY_TOOL_CALLS_LEFT, row->message);
         return;
     }
@@ -214,7 +221,7 @@ static void put_members(struct legacy_chunk *chunk, const struct legacy_row *row
     const char *metadata = row->metadata;
     if (!metadata || strcmp(metadata, "null") == 0 || strcmp(metadata, "{}") == 0)
         return;
-    if (strlen(metadata) > METADATA_MAX)
+    if (!is_text(metadata, METADATA_MAX))
         legacy_report_note(chunk->report, LEGACY_METADATA_LEFT, row->message);
     else if (*metadata != '{')
         json_put_raw(&chunk->messages, "value", metadata);

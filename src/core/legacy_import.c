@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "core/legacy_chunk.h"
 #include "core/legacy_form.h"
 
@@ -106,7 +107,7 @@ static enum status open_owner(struct reading *reading, const struct legacy_perso
 {
     struct legacy_owner owner;
     size_t n = person->id ? strlen(person->id) : 0;
-    reading->skipped = n == 0 || n > LEGACY_ID_MAX;
+    reading->skipped = n == 0 || n > LEGACY_ID_MAX || !utf8_valid(person->id, n);
     if (reading->skipped) {
         reading->report->owners_skipped++;
         legacy_report_note(reading->report, LEGACY_OWNER_NAMELESS, n ? person->id : "(empty)");

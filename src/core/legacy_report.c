@@ -9,7 +9,7 @@
 
 static const char *const sentences[LEGACY_NOTES] = {
     [LEGACY_EMAIL_TAKEN] = "owners left out: an account has their e-mail address (--match-email puts their data there)",
-    [LEGACY_OWNER_NAMELESS] = "owners left out: an id that is empty or too long",
+    [LEGACY_OWNER_NAMELESS] = "owners left out: an id that is empty, too long or not UTF-8",
     [LEGACY_OF_SKIPPED_OWNER] = "messages left out with their owner",
     [LEGACY_TOO_LONG] = "messages left out: longer than max_message_bytes",
     [LEGACY_NO_TEXT] = "messages left out: without role or text",
@@ -17,8 +17,9 @@ static const char *const sentences[LEGACY_NOTES] = {
     [LEGACY_NO_LIST] = "sessions whose messages are no JSON array",
     [LEGACY_EMAIL_BAD] = "owners without login: not an e-mail address",
     [LEGACY_ROLE_UNKNOWN] = "messages stored as assistant's, their own role in metadata.legacy_role",
-    [LEGACY_TOOL_CALLS_LEFT] = "messages without their tool calls: neither array nor object, or longer than 256 KiB",
-    [LEGACY_METADATA_LEFT] = "messages without their metadata: longer than 64 KiB",
+    [LEGACY_TOOL_CALLS_LEFT] =
+        "messages without their tool calls: neither array nor object, longer than 256 KiB, or not UTF-8",
+    [LEGACY_METADATA_LEFT] = "messages without their metadata: longer than 64 KiB, or not UTF-8",
     [LEGACY_TITLE_CUT] = "titles cut to 200 characters",
     [LEGACY_HELPER_FITTED] = "sessions whose helper's name was made to fit",
     [LEGACY_HELPER_KEPT] =

@@ -92,6 +92,8 @@ enum status source_open(struct source **source, const char *conninfo, bool (*sto
     if (status == ST_OK)
         status = run(opened, QUERY_SOURCE_BEGIN, NULL, &opened->answer);
     if (status == ST_OK)
+        status = run(opened, QUERY_SOURCE_SETTINGS, NULL, &opened->answer);
+    if (status == ST_OK)
         *source = opened;
     else
         source_close(opened);

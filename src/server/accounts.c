@@ -25,6 +25,15 @@
 
 #define ARENA_CAP ((size_t)1 << 20)
 
+/* Whether it is an address, which is put into lower case. */
+static bool is_email(char *email)
+{
+    for (char *c = email; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return pattern_matches(PATTERN_EMAIL, email);
+}
+
 /* One line of stdin, without its end; a terminal does not show it. */
 static bool read_password(char password[PASSWORD_MAX + 2])
 {
@@ -136,9 +145,16 @@ struct claim {
 static enum status find_owner(struct call *call, const struct claim *claim)
 {
     struct uuid id;
-    enum status status = ST_OK;
-    if (pattern_matches(PATTERN_EMAIL, claim->owner))
-        return become(call, claim->owner);
+    enum status status = ST_NOT_FOUND;
+    char *email = arena_strdup(call->arena, claim->owner);
+    if (!email)
+        return ST_UNAVAILABLE;
+    bool has_address = is_email(email);
+    if (has_address)
+        status = become(call, email);
+    /* An id may look like an address. */
+    if (status != ST_NOT_FOUND || (has_address && !claim->source))
+        return status;
     if (!claim->source && !uuid_parse(&id, claim->owner))
         return fault_set(&call->fault, ST_INVALID, NULL,
                          "An id that is no uuid needs --source: the import's report names it.");
@@ -186,25 +202,14 @@ static int run(const struct settings *settings, unsigned verb, const struct clai
     return status == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* The address in lower case; false (and why, on stderr) when it is none. */
-static bool read_email(char *email)
-{
-    for (char *c = email; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    if (!pattern_matches(PATTERN_EMAIL, email)) {
-        fprintf(stderr, "parley: %s is not an e-mail address\n", email);
-        return false;
-    }
-    return true;
-}
-
 /* Does the verb; argv[0] is the last argument that was read. */
 static int run_configured(int argc, char **argv, unsigned verb, const struct claim *claim, char *email)
 {
     static char command[] = "user";
-    if (!read_email(email))
+    if (!is_email(email)) {
+        fprintf(stderr, "parley: %s is not an e-mail address\n", email);
         return EX_USAGE;
+    }
     argv[0] = command;
     struct config *config = commands_config(argc, argv, CONFIG_DATABASE);
     int status = config ? run(&config->settings, verb, claim, email) : EX_CONFIG;

@@ -105,10 +105,10 @@ def number(n):
 class Legacy:
     """A database of its own in a test's cluster; say() runs SQL in it."""
 
-    def __init__(self, postgres, name, ddl=""):
+    def __init__(self, postgres, name, ddl="", encoding="UTF8"):
         self.postgres = postgres
         self.name = name
-        postgres.create_database(name, owner="postgres")
+        postgres.psql("-c", f"create database {name} template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'", database="postgres")
         self.conninfo = f"host={postgres.folder} user=postgres dbname={name}"
         self.say(ddl)
 
