@@ -107,7 +107,7 @@ class Response:
         self.headers = [(name.lower(), header.get("required", False), header["schema"]["type"] == "integer" if "type" in header["schema"] else False,
                          Validator(plain(header["schema"])))
                         for name, header in ((name, resolve(header)) for name, header in response.get("headers", {}).items())]
-        self.content = {kind: Validator(plain(media.get("x-event", media["schema"]))) for kind, media in response.get("content", {}).items()}
+        self.content = {kind: Validator(plain(media["schema"].get("contentSchema", media["schema"]))) for kind, media in response.get("content", {}).items()}
         self.statuses = response.get("x-statuses")
 
     def check(self, headers, body):
