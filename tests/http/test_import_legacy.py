@@ -222,6 +222,9 @@ def test_threads(parley, source, bob):
     assert texts(person, thread) == [("user", "Q"), ("assistant", "A")]
     assert messages(person, thread)[1]["created_at"] == "2024-05-01T00:00:01.500000Z"
     assert thread_names(parley, person) == {None, "thread-legacy-u1", "strange name"}
+    for name in (f"thread-{thread}", "thread-legacy-u1", "strange%20name"):
+        assert [m["content"] for m in person.get(f"/chat/history?thread_id={name}").json["messages"]] == ["Q", "A"]
+        assert bob.get(f"/chat/history?thread_id={name}").status == 404
     assert bob.get(f"/api/v1/sessions/{thread}").status == 404
     is_whole(parley)
 
@@ -238,6 +241,10 @@ def test_single_thread(parley, source, bob):
     # All in one moment: the order is that of their numbers.
     [session] = sessions(person)
     assert [m["content"] for m in messages(person, session["session_id"])] == [str(n) for n in range(1, 26)]
+    history = person.get("/chat/history?limit=2").json
+    assert (history["thread_id"], history["message_count"]) == (f"user-{person.user_id}", 25)
+    assert [m["content"] for m in history["messages"]] == ["24", "25"]
+    assert person.get("/chat/sessions").json["total_tokens_used"] == 12500
     assert person.get("/api/v1/usage").json["total_tokens"] == 12500
     old.say("update user_usage set total_tokens = total_tokens + 100 where user_id = 'abc123'")
     assert counts(bring(parley, old), "usage")["tokens"] == 100
