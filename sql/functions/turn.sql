@@ -120,6 +120,35 @@ end
 $$;
 comment on function parley.turn_text(uuid, uuid) is 'The text of an answer as far as it was saved.';
 
+-- What the model thought before it answered, as far as it was saved, cut to 64 KiB at a whole character; null: nothing.
+create or replace function parley.turn_reasoning(p_user_id uuid, p_turn_id uuid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_bytes bytea;
+    v_end integer := 65536;
+begin
+    -- Of what lies behind the end no more is read than the event that crosses it.
+    v_bytes := (select convert_to(string_agg(p.content, '' order by p.event_id), 'UTF8') from (
+        select e.event_id, e.data ->> 'content' as content,
+            sum(octet_length(e.data ->> 'content')) over (order by e.event_id) - octet_length(e.data ->> 'content') as before
+        from parley.turn_events e
+        where e.user_id = p_user_id and e.turn_id = p_turn_id and e.type = 'reasoning') p
+        where p.before < v_end);
+    if octet_length(v_bytes) <= v_end then
+        return convert_from(v_bytes, 'UTF8');
+    end if;
+    while get_byte(v_bytes, v_end) & 192 = 128 loop
+        v_end := v_end - 1;
+    end loop;
+    return convert_from(substring(v_bytes from 1 for v_end), 'UTF8');
+end
+$$;
+comment on function parley.turn_reasoning(uuid, uuid) is 'What the model thought before it answered, at most 64 KiB.';
+
 -- Begins a turn: everything that must not be lost is stored here, before a model is asked. p_new makes the session; p_text NULL asks for another answer to
 -- the user's message p_parent_id, else p_text is the user's message, stored after p_parent_id as message_append says. Answers what the relay
 -- and the first event need.
@@ -374,6 +403,7 @@ declare
     v_turn parley.turns;
     v_prompt integer;
     v_completion integer := coalesce(p_completion_tokens, (octet_length(p_content) + 3) / 4);
+    v_reasoning text := parley.turn_reasoning(p_user_id, p_turn_id);
 begin
     select * into v_turn from parley.turns t where t.user_id = p_user_id and t.turn_id = p_turn_id;
     v_prompt := coalesce(p_prompt_tokens, (select (octet_length(m.content) + 3) / 4 from parley.chat_messages m
@@ -385,7 +415,9 @@ begin
     update parley.turn_events e set purge_at = clock_timestamp() + interval '1 day'
         where e.user_id = p_user_id and e.turn_id = p_turn_id;
     update parley.chat_messages m set content = p_content, tool_calls = p_tool_calls, status = p_status,
-            tokens = v_completion
+            tokens = v_completion,
+            metadata = case when v_reasoning is null then m.metadata
+                else coalesce(m.metadata, '{}') || jsonb_build_object('reasoning', v_reasoning) end
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
     update parley.chat_sessions s set
             preview = case when s.active_leaf = v_turn.message_id and p_content <> '' then left(p_content, 60)
@@ -478,18 +510,18 @@ $$;
 comment on function parley.turn_stop(uuid, uuid) is 'Asks the running turn of a session to stop.';
 
 -- Messages do not change, but for the flags of the tree. An answer is stored empty and marked as streaming before its turn is there; when the
--- turn ends it gets its text, once.
+-- turn ends it gets its text, and what was thought before as metadata, once.
 create or replace function parley.message_keep()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role, new.metadata,
+    v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role,
         new.turn_id, new.created_at) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id,
-        old.sibling_index, old.role, old.metadata, old.turn_id, old.created_at);
-    v_text boolean := (new.content, new.tool_calls, new.tokens) is not distinct from
-        (old.content, old.tool_calls, old.tokens);
+        old.sibling_index, old.role, old.turn_id, old.created_at);
+    v_text boolean := (new.content, new.tool_calls, new.metadata, new.tokens) is not distinct from
+        (old.content, old.tool_calls, old.metadata, old.tokens);
 begin
     if v_place and (v_text and new.status = old.status or old.status = 'streaming' and new.status <> 'streaming') then
         return new;
@@ -501,6 +533,7 @@ begin
     end if;
     -- The same back: a turn that was taken for interrupted goes on.
     if v_place and old.status = 'interrupted' and (new.status, new.content) = ('streaming', '') and new.tokens is null
+        and new.metadata is not distinct from old.metadata
         and exists (select from parley.turns t
             where t.user_id = old.user_id and t.turn_id = old.turn_id and t.status = 'streaming') then
         return new;

@@ -193,6 +193,15 @@ def test_thoughts_are_told_and_not_kept_as_text(user):
             assert events[-1]["type"] == "done"
 
 
+def test_thoughts_are_kept_with_the_answer_and_not_told_again(user):
+    session = ask(user, "script:reasoning").json["session_id"]
+    assert answer_of(user, session)["metadata"] == {"reasoning": THOUGHT}
+    request, _ = told(user, session_id=session)
+    assert said(request) == [("user", "script:reasoning"), ("assistant", TEXT), ("user", "script:request")]
+    assert THOUGHT not in json.dumps(request)
+    assert not answer_of(user, session)["metadata"]
+
+
 def test_one_json_answer_has_thoughts_and_calls(user):
     assert ask(user, "script:reasoning").json["reasoning"] == THOUGHT
     answer = ask(user, "script:tools").json

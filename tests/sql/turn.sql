@@ -290,6 +290,36 @@ select pg_temp.start('i6', 'i', lease => '-1 s');
 select is_empty($$ select from parley.turn_stop(tap.id('eve'), tap.id('i')) $$, 'to be stopped is too late for a lost one');
 select is(pg_temp.turn('i6'), 'interrupted interrupted 2 0 estimated ended 16777216');
 
+-- What was thought before the answer
+select tap.session('r');
+create function pg_temp.think(word text, thoughts text[], after integer default 0) returns text language sql as $$
+    select pg_temp.checkpoint(word, (select jsonb_agg(jsonb_build_object('id', id, 'type', 'reasoning',
+            'data', jsonb_build_object('type', 'reasoning', 'content', thought)) order by id)
+        from (select thought, after + sum(octet_length(thought)) over (order by n) as id
+            from unnest(thoughts) with ordinality as t (thought, n)) x))
+$$;
+create function pg_temp.kept(word text) returns jsonb language sql as $$
+    select metadata from parley.chat_messages where message_id = tap.id('a ' || word)
+$$;
+select pg_temp.start('r1', 'r'), pg_temp.think('r1', array['Let me ', 'thi🤔k.']);
+select is(pg_temp.kept('r1'), null, 'while it is written nothing is kept with the message');
+select pg_temp.finish('r1', status => 'stopped', events => pg_temp.events(20, '{Fine.}'));
+select is(pg_temp.kept('r1'), jsonb_build_object('reasoning', 'Let me thi🤔k.'));
+select pg_temp.start('r2', 'r', lease => '-1 s'), parley.turn_store_events(tap.id('eve'), tap.id('r2'),
+    '[{"id": 2, "type": "reasoning", "data": {"type": "reasoning", "content": "Hm"}}]', 0, null), parley.turn_settle(tap.id('eve'), tap.id('r'));
+select is(pg_temp.kept('r2'), '{"reasoning": "Hm"}', 'also of a process that is gone');
+select is(pg_temp.think('r2', array[' again'], 2), 'go');
+select pg_temp.finish('r2');
+select is(pg_temp.kept('r2'), '{"reasoning": "Hm again"}', 'and all of it when that was only slow');
+select pg_temp.start('r3', 'r'), pg_temp.finish('r3');
+select is(pg_temp.kept('r3'), null, 'without thoughts there is nothing to keep');
+select pg_temp.start('r4', 'r'), pg_temp.think('r4', array['x' || repeat('é', 40000), repeat('y', 1000000)]), pg_temp.finish('r4');
+select is(pg_temp.kept('r4') ->> 'reasoning', 'x' || repeat('é', 32767), 'at most 64 KiB, cut at a whole character');
+select pg_temp.start('r5', 'r'), pg_temp.think('r5', array[repeat('x', 65530), 'abcdefg', 'h']), pg_temp.finish('r5');
+select is(pg_temp.kept('r5') ->> 'reasoning', repeat('x', 65530) || 'abcdef');
+select pg_temp.start('r6', 'r'), pg_temp.think('r6', array[repeat('é', 32768)]), pg_temp.finish('r6');
+select is(pg_temp.kept('r6') ->> 'reasoning', repeat('é', 32768));
+
 -- Quotas: {sessions a minute, sessions, turns a minute, turns running, tokens a day}
 select tap.person('quin');
 select tap.become('quin');
@@ -388,7 +418,7 @@ select is(pg_temp.change(word, attname || ' = ' || value), 'message_immutable', 
     from change, unnest(array['kc', 'ke', 'kp', 'kf', 'ki', 'mine', 'new', 'said', 'calls', 'full', 'ks']) word
     where word <> 'ks' or attname <> 'status';
 select is(pg_temp.change('ks', attname || ' = ' || value || ', status = ''complete'''), 'message_immutable', 'ending: ' || attname)
-    from change where attname not in ('content', 'tool_calls', 'tokens', 'status');
+    from change where attname not in ('content', 'tool_calls', 'metadata', 'tokens', 'status');
 select is(pg_temp.change('new', attname || ' = ' || value || ', status = ''streaming'''), 'message_immutable', 'marking: ' || attname)
     from change where attname <> 'status';
 select is(pg_temp.change(word, format('status = %L', status)), case when status = own then 'changed' else 'message_immutable' end, word || ': ' || status)
