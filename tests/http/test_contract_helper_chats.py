@@ -6,6 +6,7 @@ goes out as text/plain. One thing is added that the examples leave to the browse
 """
 import json
 import os
+import random
 import re
 import signal
 import threading
@@ -334,6 +335,35 @@ def test_a_tab_that_sends_while_the_other_is_answered_is_told_to_wait(parley, fr
     expected = [("user", text), ("assistant", text), ("user", "from the other"), ("assistant", "from the other")]
     assert front.kept() == [expected[n] for n in (0, 1, 2, 3)]
     assert front.said() == expected
+
+
+def test_three_tabs_at_will_store_each_message_once(parley, front):
+    """Each says five things of its own, and sends again when it is told to wait or leaves the stream."""
+    texts = [[f"tab {tab} says {n}" for n in range(5)] for tab in range(3)]
+
+    def talk(number):
+        tab, rng = FrontEnd(again(parley, front.user)), random.Random(number)
+        tab.current = front.current
+        for text in texts[number]:
+            for _ in range(rng.choice((1, 1, 2))):
+                tab.save_message("user", text)
+            while True:
+                with tab.send(text) as stream:
+                    if stream.status == 409:
+                        time.sleep(0.02)
+                    elif rng.random() < 0.3:
+                        stream.take(1)
+                    elif stream.rest()[-1].type == "done":
+                        break
+            for _ in range(rng.choice((1, 2))):
+                tab.save_message("assistant", stream.text)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(talk, range(3)))
+    kept = front.kept()
+    assert sorted(content for role, content in kept if role == "user") == sorted(sum(texts, []))
+    assert run_sql(parley, "select count(*) from parley.chat_messages where session_id = %s and role = 'assistant' and turn_id is null",
+                   front.current["id"]) == [(0,)]
+    assert front.said() == kept
 
 
 def test_a_client_that_does_not_wait_for_its_saving(front):
