@@ -2,41 +2,42 @@
 --
 -- A copy is what such a client saves; a turn's message has its turn_id. White space around a text makes no difference.
 
--- What a text that is sent finds at the end of the active path, where the client saved it before. question: the user's message there that waits for an
--- answer. turn: the one that answers it already, running or complete within the hour.
--- Neither: the text is new. Locks the session's row.
+-- What becomes of a text that is sent, where the client saved it before, among the last messages of the path. It waits for an answer: asked is that
+-- message, last the one that the answer is to follow. It has its answer, running or complete within the hour: turn; but when it was asked,
+-- answered, and something came after, it is over. No row: the text is new. Locks the session's row.
 create or replace function parley.copy_question(p_user_id uuid, p_session_id uuid, p_text text)
-    returns table (question uuid, turn uuid)
+    returns table (asked uuid, last uuid, turn uuid)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_last parley.chat_messages;
+    v_leaf uuid := parley.copy_lock(p_user_id, p_session_id);
+    v_asked parley.chat_messages;
     v_answer parley.chat_messages;
 begin
-    perform parley.copy_lock(p_user_id, p_session_id);
-    select m.* into v_last from parley.chat_sessions s
-        join parley.chat_messages m on m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = s.active_leaf
-        where s.user_id = p_user_id and s.session_id = p_session_id;
-    if v_last.role = 'assistant' and v_last.turn_id is not null then
-        v_answer := v_last;
-        select m.* into v_last from parley.chat_messages m
-            where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = v_answer.parent_id;
-    end if;
-    -- Two tabs may have saved their texts one after the other: one answer is for all that the user said since the last one.
-    if v_last.role is distinct from 'user' or not exists (select from parley.chat_messages m
-        where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.turn_id is null
-            and m.seq <= v_last.seq and m.seq > coalesce((select n.seq from parley.chat_messages n
-                where n.user_id = p_user_id and n.session_id = p_session_id and n.on_path and n.role <> 'user'
-                    and n.seq < v_last.seq
-                order by n.seq desc limit 1), 0)
-            and parley.copy_same(m.content, p_text)) then
+    select l.* into v_asked from (
+            select m.* from parley.chat_messages m
+            where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path
+            order by m.seq desc limit 20
+        ) l
+        where l.role = 'user' and l.turn_id is null and parley.copy_same(l.content, p_text)
+        order by l.seq desc limit 1;
+    select m.* into v_answer from parley.chat_messages m
+        where m.user_id = p_user_id and m.session_id = p_session_id and m.on_path and m.role <> 'user'
+            and m.seq > v_asked.seq
+        order by m.seq limit 1;
+    -- Several tabs may have saved their texts one after the other: one answer is for all that the user said since the last one.
+    if v_answer.seq is null then
+        return query select v_asked.message_id, v_leaf, null::uuid where v_asked.seq is not null;
+    elsif v_answer.turn_id is null or v_answer.status <> 'streaming' and v_answer.message_id <> v_leaf
+        and exists (select from parley.turns t
+            where t.user_id = p_user_id and t.session_id = p_session_id and t.user_message_id = v_asked.message_id) then
         return;
-    end if;
-    if v_answer.status = 'streaming' or v_answer.status = 'complete' and v_answer.created_at > now() - interval '1 hour' then
-        return query select null::uuid, v_answer.turn_id;
-    elsif v_answer.status is distinct from 'complete' then
-        return query select v_last.message_id, null::uuid;
+    elsif v_answer.status = 'streaming'
+        or v_answer.status = 'complete' and v_answer.created_at > now() - interval '1 hour' then
+        return query select null::uuid, null::uuid, v_answer.turn_id;
+    elsif v_answer.status <> 'complete' and v_answer.message_id = v_leaf then
+        return query select v_asked.message_id, v_answer.parent_id, null::uuid;
     end if;
 end
 $$;
@@ -106,10 +107,15 @@ begin
             v_newest := false;
         end loop;
     elsif p_role = 'user' and p_tool_calls is null and p_metadata is null then
-        -- What a turn that runs was asked: by a client that did not wait for its own saving, or that was clicked twice.
+        -- What a turn that runs answers: by a client that did not wait for its own saving, or that was clicked twice.
         select q.* into v_answer from parley.copy_answers(p_user_id, p_session_id) a
-            join parley.chat_messages q on q.user_id = p_user_id and q.session_id = p_session_id and q.message_id = a.parent_id
-            where a.status = 'streaming' and parley.copy_same(q.content, p_content);
+            join parley.chat_messages q on q.user_id = p_user_id and q.session_id = p_session_id and q.on_path and q.role = 'user'
+                and q.seq < a.seq
+            where a.status = 'streaming' and parley.copy_same(q.content, p_content)
+                and not exists (select from parley.chat_messages n
+                    where n.user_id = p_user_id and n.session_id = p_session_id and n.on_path and n.role <> 'user'
+                        and n.seq > q.seq and n.seq < a.seq)
+            order by q.seq desc limit 1;
         if found then
             return v_answer.message_id;
         end if;
@@ -117,13 +123,16 @@ begin
     if p_keyed then
         return null;
     end if;
-    -- The very same copy: the last message, or a version beside the newest answer.
+    -- The very same copy: of what waits for an answer, else the last message, or a version beside the newest answer.
     return (select m.message_id from parley.chat_messages m
         where m.user_id = p_user_id and m.session_id = p_session_id and m.turn_id is null
             and (m.message_id = (select s.active_leaf from parley.chat_sessions s
                     where s.user_id = p_user_id and s.session_id = p_session_id)
-                or m.parent_id = (select a.parent_id from parley.copy_answers(p_user_id, p_session_id) a
-                    where p_role = 'assistant' limit 1))
+                or p_role = 'user' and m.on_path and m.seq > coalesce((select n.seq from parley.chat_messages n
+                    where n.user_id = p_user_id and n.session_id = p_session_id and n.on_path and n.role <> 'user'
+                    order by n.seq desc limit 1), 0)
+                or p_role = 'assistant' and m.parent_id = (select a.parent_id
+                    from parley.copy_answers(p_user_id, p_session_id) a limit 1))
             and (m.role, m.content, m.tool_calls, m.metadata)
                 is not distinct from (p_role, p_content, p_tool_calls, p_metadata)
         order by m.seq desc limit 1);

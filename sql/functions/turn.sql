@@ -150,7 +150,7 @@ $$;
 comment on function parley.turn_reasoning(uuid, uuid) is 'What the model thought before it answered, at most 64 KiB.';
 
 -- Begins a turn: everything that must not be lost is stored here, before a model is asked. p_new makes the session; p_text NULL asks for another answer to
--- the user's message p_parent_id, else p_text is the user's message, stored after p_parent_id as message_append says. Answers what the relay
+-- the user's message p_parent_id (or, where p_user_message_id is one that stands there, to that one, behind p_parent_id), else p_text is the user's message, stored after p_parent_id as message_append says. Answers what the relay
 -- and the first event need.
 create or replace function parley.turn_begin(
     p_user_id uuid, p_session_id uuid, p_new boolean, p_project_id uuid, p_helper text, p_model text, p_text text,
@@ -167,6 +167,7 @@ declare
     v_helper parley.helpers;
     v_session parley.chat_sessions;
     v_user_message uuid := p_user_message_id;
+    v_parent uuid := p_user_message_id;
 begin
     if p_new then
         perform parley.session_create(p_user_id, p_session_id, null, p_project_id, p_helper, p_sessions_per_minute,
@@ -182,13 +183,16 @@ begin
     perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
 
     if p_text is null then
-        v_user_message := parley.turn_question(p_user_id, p_session_id, p_parent_id);
+        v_parent := parley.turn_question(p_user_id, p_session_id, p_parent_id);
+        -- What is asked may stand before the last message that the answer is for.
+        v_user_message := coalesce((select m.message_id from parley.chat_messages m
+            where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_user_message_id), v_parent);
     else
         perform parley.message_append(p_user_id, p_session_id, v_user_message, 'user', p_text, null, null, p_turn_id,
             p_parent_id);
     end if;
     perform parley.message_append(p_user_id, p_session_id, p_message_id, 'assistant', '', null, null, p_turn_id,
-        v_user_message);
+        v_parent);
     update parley.chat_messages m set status = 'streaming'
         where m.user_id = p_user_id and m.session_id = p_session_id and m.message_id = p_message_id;
 

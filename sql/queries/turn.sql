@@ -9,8 +9,8 @@ from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::
     $17::integer);
 
 -- name: turn_copy_question
--- Where a client saved the text $3 before it sends it: the message to answer, or the turn that does.
-select question, turn from parley.copy_question($1::uuid, $2::uuid, $3::text);
+-- Where a client saved the text $3 before it sends it: the message to answer and the one that the answer follows, or the turn that does.
+select asked, last, turn from parley.copy_question($1::uuid, $2::uuid, $3::text);
 
 -- name: turn_history
 -- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but

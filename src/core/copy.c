@@ -22,10 +22,10 @@ enum status copy_question(struct call *call, struct turn_new *new_turn, struct t
     *turn = (struct turn){.session = new_turn->session};
     if (status != ST_OK || rows->count == 0)
         return status;
-    if (!row_uuid(rows, 0, 1, &turn->id)) {
-        new_turn->parent_id = row_text(rows, 0, 0);
+    if (!row_uuid(rows, 0, 2, &turn->id)) {
+        new_turn->parent_id = row_text(rows, 0, 1);
         new_turn->text = NULL;
-        return ST_OK;
+        return row_uuid(rows, 0, 0, &new_turn->user_message) ? ST_OK : ST_INTERNAL;
     }
     if (new_turn->key)
         db_add(&call->tx, QUERY_TURN_NOTE_KEY, call->user.text, new_turn->key, turn->id.text);

@@ -16,7 +16,8 @@ struct turn_new {
     bool created;                                     /* the session is new, too */
     const char *project_id, *helper;                  /* of a new session; NULL: none */
     const char *model;                                /* NULL: the helper's, or the configured one */
-    const char *text;      /* the user's message; NULL: another answer to the message parent_id */
+    const char *text;      /* the user's message; NULL: another answer to the message parent_id (or to user_message, if
+                              that stands there already, behind parent_id) */
     const char *parent_id; /* as message_append has it */
     const char *key;       /* the idempotency key that was claimed on this call, NULL: none */
     bool copied;           /* the client saves messages itself: the text may stand there already (core/copy.h) */

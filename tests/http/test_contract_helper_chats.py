@@ -339,7 +339,7 @@ def test_a_tab_that_sends_while_the_other_is_answered_is_told_to_wait(parley, fr
 
 def test_three_tabs_at_will_store_each_message_once(parley, front):
     """Each says five things of its own, and sends again when it is told to wait or leaves the stream."""
-    texts = [[f"tab {tab} says {n}" for n in range(5)] for tab in range(3)]
+    texts = [[words(20, f"tab{tab}says{n}x") for n in range(5)] for tab in range(3)]
 
     def talk(number):
         tab, rng = FrontEnd(again(parley, front.user)), random.Random(number)

@@ -24,7 +24,7 @@ create function pg_temp.save(word text, role text, content text, calls jsonb def
 $$;
 -- What sending finds: the message to answer, or the turn to join.
 create function pg_temp.sent(content text) returns text language sql as $$
-    select coalesce('answer ' || pg_temp.word(question), 'join ' || pg_temp.word(turn)) from parley.copy_question(tap.id('ann'), tap.id('s'), content)
+    select coalesce('answer ' || pg_temp.word(asked) || case when last <> asked then ' behind ' || pg_temp.word(last) else '' end, 'join ' || pg_temp.word(turn)) from parley.copy_question(tap.id('ann'), tap.id('s'), content)
 $$;
 -- A turn that answers a stored message, or a text of its own.
 create function pg_temp.answer(turn text, question text, answer text) returns void language sql as $$
@@ -96,14 +96,19 @@ select is(pg_temp.sent('Hi'), null, 'after an hour it is a new text');
 select pg_temp.anew();
 select pg_temp.save('s1', 'user', 'One');
 select pg_temp.save('s2', 'user', 'Two');
-select is(pg_temp.sent('One'), 'answer s2', 'one answer is for all that was said');
+select is(pg_temp.sent('One'), 'answer s1 behind s2', 'one answer is for all that was said');
+select is(pg_temp.save('s3', 'user', 'One'), 's1', 'of which each is there once');
 select is(pg_temp.sent('Two'), 'answer s2');
 select pg_temp.answer('t1', 's2', 'a1');
 select is(pg_temp.sent('Two'), 'join t1');
 select is(pg_temp.sent('One'), 'join t1', 'and both tabs watch it');
+select is(pg_temp.save('s4', 'user', 'One'), 's1', 'nor is it stored again while it is answered');
 select is(pg_temp.sent('Three'), null);
 select pg_temp.save('s3', 'user', 'Three');
-select is(pg_temp.sent('One'), null, 'what was said before is over');
+select is(pg_temp.sent('Two'), 'join t1', 'also when something came behind it');
+select pg_temp.finish('t1', 'Both.');
+select is(pg_temp.sent('Two'), null, 'what was asked and answered is over');
+select is(pg_temp.sent('One'), 'join t1', 'but who did not ask yet has its answer there');
 
 -- Copies that differ
 select pg_temp.anew();
