@@ -107,8 +107,7 @@ enum status fields_body(struct api *api)
     status = json_parse(api->call.arena, text, request->body_len ? request->body_len : 2, &api->body, &error);
     if (status == ST_INVALID)
         return refuse_json(api, &error);
-    /* Some hundred thousand tiny values take far more memory than their text: that is the caller's doing, and would
-     * fail again. */
+    /* Memory that a text does not find is the caller's doing too, and would fail again. */
     if (status != ST_OK)
         return fault_set(&api->call.fault, ST_TOO_LARGE, "json_too_large", "The body has too many values.");
     if (json_type(api->body) != JSON_OBJECT) {

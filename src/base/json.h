@@ -14,7 +14,8 @@
 
 #include "base/status.h"
 
-#define JSON_DEPTH_MAX 32
+#define JSON_DEPTH_MAX  32
+#define JSON_VALUES_MAX 200000 /* each takes a hundred bytes or so: many tiny ones are far larger than their text */
 
 struct arena;
 struct json; /* a value inside a parsed document, owned by the arena it was parsed into */
@@ -28,8 +29,8 @@ struct json_error {
     char key[65];        /* the top-level key under which it stands, cut to 64 bytes of valid UTF-8; "" when none */
 };
 
-/* Whether the n bytes are one JSON text as described above; on ST_INVALID *error says why. ST_UNAVAILABLE: memory is
- * out (scratch is taken from the arena). */
+/* Whether the n bytes are one JSON text as described above; on ST_INVALID *error says why. ST_TOO_LARGE: it has more
+ * than JSON_VALUES_MAX values. ST_UNAVAILABLE: memory is out (scratch is taken from the arena). */
 enum status json_check(struct arena *arena, const char *text, size_t n, struct json_error *error) MUST_CHECK;
 
 /* Checks, then parses. The document lives until the arena is reset. text must stay as long: json_raw reads it. */

@@ -30,6 +30,7 @@ struct scan {
     size_t at; /* the next byte to look at */
     struct json *values;
     size_t value_count, value_cap;
+    size_t total; /* values so far, those in closed containers too */
     struct name *names;
     size_t name_count, name_cap;
     struct name top; /* the key of the top-level member being read */
@@ -245,6 +246,8 @@ static enum status push_name(struct scan *scan, const struct name *name)
 /* The value that goes from start to here. */
 static enum status push_value(struct scan *scan, struct json value, size_t start)
 {
+    if (++scan->total > JSON_VALUES_MAX)
+        return ST_TOO_LARGE;
     struct json *values = stack_room(scan, scan->values, scan->value_count, &scan->value_cap, sizeof(*values));
     if (!values)
         return ST_UNAVAILABLE;

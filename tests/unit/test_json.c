@@ -287,6 +287,23 @@ static void json_refuses_every_cut_of_a_text(void)
     CU_ASSERT_PTR_NOT_NULL(parse(text, sizeof(text) - 1));
 }
 
+static void json_has_200000_values_and_no_more(void)
+{
+    static char text[2 * JSON_VALUES_MAX + 2];
+    const struct json *document;
+    memset(text, '1', sizeof(text));
+    for (size_t i = 2; i < sizeof(text); i += 2)
+        text[i] = ',';
+    text[0] = '[';
+    size_t n = 2 * JSON_VALUES_MAX;
+    text[n - 2] = ']';
+    CU_ASSERT_PTR_NOT_NULL(parse(text, n - 1));
+    text[n - 2] = ',';
+    text[n] = ']';
+    arena_reset(arena);
+    CU_ASSERT_EQUAL(json_parse(arena, text, n + 1, &document, &error), ST_TOO_LARGE);
+}
+
 static void json_nests_32_levels_deep_and_no_deeper(void)
 {
     char text[2 * 34 * 6];
@@ -485,6 +502,7 @@ void suite_json(void)
     UNIT_TEST(suite, json_keeps_members_in_their_order);
     UNIT_TEST(suite, json_tells_integers_of_64_bits_from_others);
     UNIT_TEST(suite, json_raw_is_what_the_caller_wrote);
+    UNIT_TEST(suite, json_has_200000_values_and_no_more);
     UNIT_TEST(suite, json_checks_a_hundred_thousand_keys_quickly);
     UNIT_TEST(suite, json_answers_unavailable_when_the_arena_is_full);
 }
