@@ -25,6 +25,8 @@
 #define PAUSE_MS 500
 /* Parameters of one batch: as many texts as fit, and room for the longest one as text and as JSON in any case. */
 #define ARENA_BASE ((size_t)16 << 20)
+/* A batch that has so much takes no more: libpq keeps a buffer of the longest for good. */
+#define BATCH_BYTES ((size_t)4 << 20)
 
 struct job_list {
     struct saver_job *first, *last;
@@ -183,45 +185,36 @@ static void gather_due(struct saver *saver, int64_t now)
 
 static int compare_users(const void *a, const void *b)
 {
-    const struct saver_job *const *one = a, *const *other = b;
-    return strcmp((*one)->user->text, (*other)->user->text);
+    const struct batch_item *one = a, *other = b;
+    return strcmp(one->user.text, other->user.text);
 }
 
-static unsigned take_jobs(struct saver *saver, struct saver_job **jobs)
-{
-    unsigned count = 0;
-    for (struct saver_job *job; count < saver->at_most && (job = saver->waiting[SAVER_NOW].first);) {
-        list_remove(&saver->waiting[SAVER_NOW], job);
-        jobs[count++] = job;
-    }
-    qsort(jobs, count, sizeof(*jobs), compare_users);
-    return count;
-}
-
-/* Asks the jobs for their queries. One that finds no room goes with a later batch. */
-static unsigned ask_jobs(struct saver *saver, struct saver_job **jobs, unsigned count, struct batch_item *items)
+/* Asks jobs for their queries, in the order in which they became due, until the batch is full; users stand together in
+ * it, and in one order. A job that finds no room goes with a later batch. */
+static unsigned ask_jobs(struct saver *saver, struct batch_item *items)
 {
     unsigned asked = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct batch_item *item = &items[asked];
-        *item = (struct batch_item){.user = *jobs[i]->user, .owner = jobs[i]};
-        if (jobs[i]->ask(jobs[i], item, saver->arena)) {
-            jobs[i]->state = SAVER_FLYING;
+    for (struct saver_job *job;
+         asked < saver->at_most && arena_used(saver->arena) < BATCH_BYTES && (job = saver->waiting[SAVER_NOW].first);) {
+        list_remove(&saver->waiting[SAVER_NOW], job);
+        items[asked] = (struct batch_item){.user = *job->user, .owner = job};
+        if (job->ask(job, &items[asked], saver->arena)) {
+            job->state = SAVER_FLYING;
             asked++;
         } else {
-            jobs[i]->state = SAVER_OFF;
-            saver_plan(saver, jobs[i], SAVER_SOON);
+            job->state = SAVER_OFF;
+            saver_plan(saver, job, SAVER_SOON);
         }
     }
+    qsort(items, asked, sizeof(*items), compare_users);
     return asked;
 }
 
 static void start_batch(struct saver *saver, int64_t now)
 {
-    struct saver_job *jobs[BATCH_ITEMS_MAX];
     struct batch_item items[BATCH_ITEMS_MAX];
     gather_due(saver, now);
-    unsigned count = ask_jobs(saver, jobs, take_jobs(saver, jobs), items);
+    unsigned count = ask_jobs(saver, items);
     saver->hurry = saver->waiting[SAVER_NOW].first != NULL;
     saver->next_start = now + PACE_MS;
     if (!count) {
