@@ -3,7 +3,6 @@
 The server is lib/model.py. All faults are asked for at once, as many people would; each test looks at its own. How the bytes of an answer are read
 stands in tests/unit/test_model_stream.c, how a call behaves in test_upstream.py.
 """
-import contextlib
 import json
 import os
 import shutil
@@ -294,22 +293,6 @@ def test_an_answer_of_ten_megabytes_is_whole_and_one_byte_more_is_too_long(patie
     until(lambda: own_memory(relay) < 40 << 20, what="memory given back")
     print(f"ten megabytes in {turns[0].over_at - turns[0].stream.begun:.1f} s, told again in {time.monotonic() - begun:.1f} s; "
           f"the relay has {own_memory(relay) >> 10} KB afterwards")
-
-
-def test_long_answers_that_end_together_leave_no_more_memory_taken_than_one(patient):
-    """What is sent to the database at once stays with its connection: libpq never gives its buffers back."""
-    relay, = patient.relays()
-    user, size = person(patient), 10 << 20
-    turns = [Turn(user, f"script:big:{size}") for _ in range(6)]
-    with contextlib.closing(patient.postgres.connect("postgres")) as connection, connection.cursor() as cursor:
-        # The batch that holds this one waits, and all others behind it: then all is due at once.
-        for turn in turns:
-            turn.wait_for_text()
-        cursor.execute("select from parley.turns where session_id = %s for update", (turns[0].session,))
-        until(lambda: all(len(turn.seen) == size for turn in turns), what="all of the answers")
-        connection.rollback()
-    assert [turn.code for turn in finished(turns, 120)] == ["done"] * 6
-    until(lambda: own_memory(relay) < 40 << 20, timeout=5, what="memory given back")
 
 
 @pytest.mark.parametrize("letter", ["x", "\x01"], ids=["plain", "escaped"])

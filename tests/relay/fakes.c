@@ -133,6 +133,11 @@ void batch_start(struct batch *batch, const struct batch_item *items, unsigned c
     batch->count = count;
     fake_db.batches++;
     fake_db.items += count;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned p = 0; p < items[i].params; p++)
+            bytes += items[i].param[p] ? strlen(items[i].param[p]) : 0;
+    fake_db.longest = bytes > fake_db.longest ? bytes : fake_db.longest;
     for (unsigned i = 1; i < count; i++)
         fake_db.broken += strcmp(items[i - 1].user.text, items[i].user.text) > 0;
 }

@@ -68,6 +68,7 @@ struct fake_database {
     const char *word;                             /* what a checkpoint answers; NULL: go */
     bool gone;                                    /* no turn is there */
     unsigned batches, items, checkpoints, broken; /* broken: an id came again with other data, or users out of order */
+    size_t longest;                               /* batch, in bytes */
     struct fake_row row[4096];
     unsigned rows;
     struct fake_turn turn[64];

@@ -477,6 +477,29 @@ static void relay_saves_many_turns_in_few_batches_in_the_order_of_users(void)
     finish();
 }
 
+/* The connection keeps a buffer of the longest batch for good. */
+static void relay_saves_long_answers_that_end_together_one_after_the_other(void)
+{
+    enum { LONG = 2 << 20 };
+    struct handover turn[8];
+    begin();
+    char *text = arena_alloc(fake_arena, LONG + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memset(text, 'x', LONG);
+    for (unsigned i = 0; i < 8; i++) {
+        turn[i] = fake_handover(HANDOVER_TURN, VIEWER_EVENTS);
+        relay_take(relay, &turn[i], -1);
+        fake_token(i, text);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        fake_end(i, "stop");
+    pass(NULL, 5000);
+    for (unsigned i = 0; i < 8; i++)
+        CU_ASSERT_STRING_EQUAL(fake_find(&turn[i].turn)->content, text);
+    CU_ASSERT(fake_db.longest >= LONG && fake_db.longest < 3 * LONG);
+    finish();
+}
+
 static void relay_refuses_what_is_beyond_its_descriptors(void)
 {
     struct peer peer, viewer;
@@ -617,6 +640,7 @@ void suite_relay(void)
     RELAY_TEST(suite, relay_sees_when_a_turn_elsewhere_was_interrupted);
     RELAY_TEST(suite, relay_forgets_a_followed_turn_that_nobody_watches);
     RELAY_TEST(suite, relay_saves_many_turns_in_few_batches_in_the_order_of_users);
+    RELAY_TEST(suite, relay_saves_long_answers_that_end_together_one_after_the_other);
     RELAY_TEST(suite, relay_refuses_what_is_beyond_its_descriptors);
     RELAY_TEST(suite, relay_interrupts_and_saves_when_its_process_ends);
     RELAY_TEST(suite, relay_process_drains_and_leaves_the_rest_to_the_next);
