@@ -2,6 +2,7 @@
 import pytest
 
 import client as clients
+import dialects
 from openapi import Witness
 
 
@@ -11,3 +12,15 @@ def witness():
     clients.witness = Witness()
     yield clients.witness
     clients.witness = None
+
+
+@pytest.fixture(scope="session")
+def filled(parley):
+    """A database in which people of every dialect have been."""
+    dialects.fill(parley)
+
+
+@pytest.fixture(autouse=True)
+def no_dialect_is_alone(request):
+    if request.module.__name__.startswith(("test_contract_", "test_import_")):
+        request.getfixturevalue("filled")
