@@ -83,7 +83,7 @@ def texts(client, session):
 
 
 def is_whole(parley):
-    """Nothing in the store contradicts itself: counts, order and paths of every session, sessions of every person."""
+    """Nothing that was imported contradicts itself: counts, order and paths of every session, sessions of every owner."""
     assert run_sql(parley, """
         select s.session_id from parley.chat_sessions s
         left join lateral (
@@ -92,9 +92,10 @@ def is_whole(parley):
                 (array_agg(m.message_id order by m.seq desc) filter (where m.on_path))[1] as leaf,
                 max(m.created_at) as at
             from parley.chat_messages m where m.user_id = s.user_id and m.session_id = s.session_id) m on true
-        where (s.message_count, s.last_seq) is distinct from (m.path::integer, coalesce(m.last, 0))
+        where s.user_id in (select o.user_id from parley.legacy_owners o) and (
+            (s.message_count, s.last_seq) is distinct from (m.path::integer, coalesce(m.last, 0))
             or m.count <> coalesce(m.last, 0) or s.active_leaf is distinct from m.leaf
-            or not m.parents or s.last_message_at < m.at""") == []
+            or not m.parents or s.last_message_at < m.at)""") == []
     assert run_sql(parley, """
         select u.user_id from parley.user_usage u where u.session_count <> (
             select count(*) from parley.chat_sessions s where s.user_id = u.user_id and s.deleted_at is null)""") == []
