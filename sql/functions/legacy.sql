@@ -175,9 +175,13 @@ begin
         select p_user_id, x.session_id, b.last_seq + row_number() over session, x.message_id,
             coalesce(lag(x.message_id) over session, b.active_leaf), x.role, x.content, x.tool_calls, x.metadata,
             coalesce(x.created_at, b.created_at)
-        from rows from (json_to_recordset(p_messages) as (session_id uuid, message_id uuid, role text, content text,
-            tool_calls jsonb, metadata jsonb, created_at timestamptz))
-            with ordinality as x (session_id, message_id, role, content, tool_calls, metadata, created_at, n)
+        from (
+            -- A table without a key may have a message twice.
+            select distinct on (r.session_id, r.message_id) r.*
+            from rows from (json_to_recordset(p_messages) as (session_id uuid, message_id uuid, role text, content text,
+                tool_calls jsonb, metadata jsonb, created_at timestamptz))
+                with ordinality as r (session_id, message_id, role, content, tool_calls, metadata, created_at, n)
+            order by r.session_id, r.message_id, r.n) x
         join unnest(v_before) b on b.session_id = x.session_id
         where x.message_id is distinct from (select m.message_id from parley.chat_messages m
             where m.user_id = p_user_id and m.session_id = x.session_id and m.message_id >= x.message_id

@@ -13,8 +13,12 @@ begin isolation level repeatable read read only;
 
 -- name: source_settings
 -- A sort may take its time; rows that a policy would keep back are an error, not silence; bytes of no known encoding come as they are.
+-- parley.moment is what a text must look like to be a time: PATTERN_MOMENT of src/base/pattern.c.
 select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
     set_config('row_security', 'off', true),
+    set_config('parley.moment', '^(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))'
+        || '|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)'
+        || '[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)?$', true),
     set_config('client_encoding', case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end, true);
 
 -- name: source_forms
@@ -57,7 +61,7 @@ select 'people' from tab where name = 'users' and columns && array['id', 'user_i
 declare people no scroll cursor for
 select coalesce(v->>$1, v->>'user_id', v->>'id') as id, v->>'email',
     coalesce(v->>'display_name', v->>'full_name', v->>'name', v->>'username'), v->>'avatar_url',
-    case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end
+    case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end
 from (select to_jsonb(u) as v from users u offset 0) u
 where coalesce(v->>$1, v->>'user_id', v->>'id') is not null
 order by coalesce(v->>$1, v->>'user_id', v->>'id') collate "C";
@@ -67,7 +71,7 @@ order by coalesce(v->>$1, v->>'user_id', v->>'id') collate "C";
 declare messages no scroll cursor for
 select (coalesce(o.user_id, 'project-' || d.project_id::text)) collate "C" as owner, d.project_id::text,
     coalesce(v->>'name', v->>'title', 'Project ' || d.project_id::text), v->>'description',
-    case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end, null
+    case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end, null
 from dossier d
 cross join lateral (select to_jsonb(d) as v offset 0) j
 left join (
@@ -80,7 +84,7 @@ order by 1, 2;
 declare messages no scroll cursor for
 select p.user_id::text collate "C" as owner, p.project_id::text,
     coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title', 'Project ' || p.project_id::text), null,
-    case when to_jsonb(p)->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (to_jsonb(p)->>'created_at')::timestamptz end,
+    case when to_jsonb(p)->>'created_at' ~ current_setting('parley.moment') then (to_jsonb(p)->>'created_at')::timestamptz end,
     o.user_id as project_owner
 from user_projects p
 join dossier d on d.project_id = p.project_id
@@ -101,7 +105,7 @@ select u.user_id::text as owner, u.session_id::text as session,
         e.v - case when jsonb_typeof(coalesce(e.v->'content', e.v->'text')) = 'array' then '{}'::text[] else '{content,text}' end
         - '{role,tool_calls,metadata,created_at,timestamp}'::text[]
         || case jsonb_typeof(e.v->'metadata') when 'object' then e.v->'metadata' else '{}' end end, '{}') as metadata,
-    case when t.at ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then t.at::timestamptz end as created_at,
+    case when t.at ~ current_setting('parley.moment') then t.at::timestamptz end as created_at,
     u.v->>'title', null, null, null, null, null, null, u.v->>'created_at', u.v->>'updated_at', u.v->>'updated_at'
 from (
     select s.user_id, s.session_id, to_jsonb(s) - 'messages' as v, to_jsonb(s.messages) as list from user_sessions s
@@ -130,7 +134,7 @@ cross join lateral (select to_jsonb(s) as v offset 0) sj
 left join dossier d on d.project_id::text = sj.v->>'project_id'
 left join chat_messages m on m.session_id::text = s.session_id::text
 left join lateral (
-    select v, case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end as at,
+    select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at,
         coalesce(v->>'message_id', v->>'id') as id
     from (select to_jsonb(m) as v where m.session_id is not null offset 0) x offset 0) mj on true
 order by 1, 2, mj.at, case when mj.id ~ '^\d{1,18}$' then mj.id::bigint end, m.ctid;
@@ -151,7 +155,7 @@ select (coalesce(v->>'user_id', s.user_id::text, o.user_id, 'project-' || (v->>'
     coalesce(to_jsonb(s)->>'created_at', to_jsonb(d)->>'created_at'), to_jsonb(s)->>'updated_at', to_jsonb(s)->>'last_message_at'
 from turns t
 cross join lateral (select to_jsonb(t) as v offset 0) j
-cross join lateral (select case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end as at) c
+cross join lateral (select case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at) c
 left join sessions s on s.session_id::text = v->>'session_id'
 left join dossier d on d.project_id::text = v->>'project_id'
 left join (
@@ -184,7 +188,7 @@ select (coalesce(v->>'user_id', 'project-' || (v->>'project_id'), 'nobody')) col
     coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), null, null, null, null, to_jsonb(d)->>'created_at', null, null
 from turns t
 cross join lateral (select to_jsonb(t) as v offset 0) j
-cross join lateral (select case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end as at) c
+cross join lateral (select case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at) c
 left join dossier d on d.project_id::text = v->>'project_id'
 cross join lateral (
     select 1, '/1', coalesce(v->>'role', 'user'), v->>'content' where v ? 'content'
@@ -208,7 +212,7 @@ from chat_sessions s
 cross join lateral (select to_jsonb(s) as v offset 0) sj
 left join chat_messages m on m.session_id::text = s.id::text
 left join lateral (
-    select v, case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end as at, v->>'id' as id
+    select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at, v->>'id' as id
     from (select to_jsonb(m) as v where m.session_id is not null offset 0) x offset 0) mj on true
 order by 1, 2, mj.at, case when mj.id ~ '^\d{1,18}$' then mj.id::bigint end, m.ctid;
 
@@ -220,13 +224,14 @@ select c.user_id::text collate "C" as owner, (c.user_id::text || '/' || c.thread
     null, null, null, null, c.thread_id::text, null, null, null, null, null
 from conversations c
 cross join lateral (
-    select v, case when v->>'created_at' ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then (v->>'created_at')::timestamptz end as at
+    select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at
     from (select to_jsonb(c) as v offset 0) x offset 0) j
 order by 1, 2, at, case when c.id::text ~ '^\d{1,18}$' then c.id::text::bigint end, c.ctid;
 
 -- name: source_usage
+-- No total may come near the end of numbers, beyond which nothing can be counted any more.
 declare messages no scroll cursor for
-select user_id::text collate "C" as owner, total_tokens::bigint from user_usage
+select user_id::text collate "C" as owner, least(total_tokens, 1000000000000)::bigint from user_usage
 where total_tokens > 0
 order by 1;
 

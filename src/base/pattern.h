@@ -16,6 +16,9 @@ enum pattern {
     PATTERN_REQUEST_ID,      /* 8 to 64 of A-Z a-z 0-9 . _ - */
     PATTERN_NAME,            /* a helper's name: a-z 0-9 _ -, starts with a letter, up to 64 */
     PATTERN_HTTP_URL,        /* http:// or https://, a host, no spaces or control characters, up to 2048 */
+    /* A day that there is, from year 1 to 9999, T or a blank, a time of day, and a zone or none; as in
+       sql/queries/legacy_source.sql. */
+    PATTERN_MOMENT,
     PATTERN_COUNT
 };
 

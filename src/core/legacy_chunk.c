@@ -61,6 +61,16 @@ static const char *clean_line(struct arena *arena, const char *text, size_t char
     return line;
 }
 
+/* Whether it can be asked for by that name: read_thread in api/fields.c takes no control characters. */
+static bool is_thread_name(const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            return false;
+    return n && utf8_valid(name, n) && utf8_length(name, n) <= THREAD_NAME_MAX;
+}
+
 /* Whether it is UTF-8 of at most so many bytes. */
 static bool is_text(const char *text, size_t max)
 {
@@ -68,10 +78,10 @@ static bool is_text(const char *text, size_t max)
     return n <= max && utf8_valid(text, n);
 }
 
-/* What begins like a time. "infinity" is one to PostgreSQL, but no moment of a chat. */
+/* "infinity" is a time to PostgreSQL, but no moment of a chat; the 30th of February would end the import. */
 static const char *clean_time(const char *text)
 {
-    return text && strlen(text) >= strlen("2026-01-31 12:00") && strspn(text, "0123456789") == 4 ? text : NULL;
+    return text && pattern_matches(PATTERN_MOMENT, text) ? text : NULL;
 }
 
 /* A name as helpers have it; false when nothing of it can stay. */
@@ -124,8 +134,7 @@ static enum status put_thread(struct legacy_chunk *chunk, const struct legacy_ro
             json_put_text(&chunk->sessions, "thread_name",
                           arena_printf(memory(chunk), "%s%s", by_user, chunk->legacy->call->user.text));
     }
-    size_t n = name ? strlen(name) : 0;
-    if (n && utf8_valid(name, n) && utf8_length(name, n) <= THREAD_NAME_MAX)
+    if (name && is_thread_name(name))
         json_put_text(&chunk->sessions, "thread_fallback", name);
     else
         legacy_report_note(chunk->report, LEGACY_THREAD_UNNAMED, row->session);
@@ -254,7 +263,7 @@ static enum legacy_note find_fault(const struct legacy_row *row)
 {
     if (!row->role || !*row->role || !row->has_content)
         return LEGACY_NO_TEXT;
-    if (!row->content)
+    if (!row->content || strlen(row->role) > METADATA_MAX)
         return LEGACY_TOO_LONG;
     if (!utf8_valid(row->content, row->content_len) || !utf8_valid(row->role, strlen(row->role)))
         return LEGACY_BAD_TEXT;

@@ -24,7 +24,7 @@ static const char *const sentences[LEGACY_NOTES] = {
     [LEGACY_HELPER_FITTED] = "sessions whose helper's name was made to fit",
     [LEGACY_HELPER_KEPT] =
         "sessions whose helper's name cannot fit: it stands in metadata.legacy_helper of the first message",
-    [LEGACY_THREAD_UNNAMED] = "threads under a new name: theirs is too long",
+    [LEGACY_THREAD_UNNAMED] = "threads under a new name: theirs is empty, too long, or has control characters",
 };
 
 void legacy_report_note(struct legacy_report *report, enum legacy_note note, const char *id)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import uuid
+from urllib.parse import quote
 
 import pytest
 
@@ -214,11 +215,11 @@ def thread_names(parley, client):
 def test_threads(parley, source, bob):
     old = source(legacy.THREADS)
     thread = str(uuid.uuid4())
-    for name in (f"thread-{thread}", "user-u1", "strange name", "x" * 300):
+    for name in (f"thread-{thread}", "user-u1", "strange name", "x" * 300, "two\nlines"):
         old.say("insert into conversations (user_id, thread_id, role, content, created_at) values ('u1', %s, 'user', 'Q', '2024-05-01'), "
                 "('u1', %s, 'assistant', 'A', '2024-05-01 00:00:01.5')", name, name)
     report = bring(parley, old)
-    assert new(report, "threads", "messages") == 8 and "1 threads under a new name" in report
+    assert new(report, "threads", "messages") == 10 and "2 threads under a new name" in report
     person = claim(parley, "u1", source=old.name)
     assert texts(person, thread) == [("user", "Q"), ("assistant", "A")]
     assert messages(person, thread)[1]["created_at"] == "2024-05-01T00:00:01.500000Z"
@@ -226,6 +227,8 @@ def test_threads(parley, source, bob):
     for name in (f"thread-{thread}", "thread-legacy-u1", "strange%20name"):
         assert [m["content"] for m in person.get(f"/chat/history?thread_id={name}").json["messages"]] == ["Q", "A"]
         assert bob.get(f"/chat/history?thread_id={name}").status == 404
+    for entry in person.get("/chat/sessions").json["sessions"]:
+        assert person.get(f"/chat/history?thread_id={quote(entry['id'])}").json["message_count"] == 2, entry
     assert bob.get(f"/api/v1/sessions/{thread}").status == 404
     is_whole(parley)
 
@@ -444,6 +447,59 @@ def test_what_cannot_be_kept_is_told(parley, source):
     assert [(m["role"], m["content"]) for m in kept] == [("user", "kept"), ("assistant", "dark"), ("assistant", "ok"), ("assistant", "ok")]
     assert kept[1]["metadata"] == {"legacy_role": "narrator"} and kept[2]["tool_calls"] == [{"id": "1"}]
     assert kept[3]["metadata"] == {"a": [1]} and kept[3]["created_at"].startswith("2024-03-03")
+
+
+@pytest.mark.parametrize("at, kept", [
+    ("2024-02-30T10:00:00Z", False), ("2023-02-29 10:00", False), ("2024-99-99 99:99", False), ("0000-01-01 10:00", False), ("1900-02-29 10:00", False),
+    ("2024-01-01 10:00 o'clock", False), ("2024-01-01 10:00+99", False), ("infinity", False), ("2024-02-29T10:00:00.123Z", True),
+    ("2000-02-29 10:00:00 UTC", True), ("2024-12-31T23:59:59.999999+05:30", True), ("2024-04-30 00:00:00-0800", True)])
+def test_a_text_that_is_no_time_ends_nothing(parley, source, at, kept):
+    """Whoever wrote it was a client of the other application: one of them must not keep all others' data there."""
+    old = source(legacy.SAVES.replace("TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "TEXT"))
+    old.say("insert into users (id) values (1)")
+    list_ = [{"role": "user", "content": "x", "timestamp": at}, {"role": "user", "content": "y", "created_at": at}]
+    old.say("insert into user_sessions (user_id, messages, created_at, updated_at) values (1, %s, %s, %s)", json.dumps(list_), at, at)
+    assert new(bring(parley, old), "saves", "messages") == 2
+    person = claim(parley, "1", source=old.name)
+    [session] = sessions(person)
+    [[moment]] = run_sql(parley, "select case when %s then %s::timestamptz end", kept, at if kept else None)
+    [[first, made]] = run_sql(parley, "select m.created_at, s.created_at from parley.chat_messages m join parley.chat_sessions s using (session_id) "
+                                      "where session_id = %s and seq = 1", session["session_id"])
+    assert (first, made) == (moment, moment) if kept else first.year == made.year == time.gmtime().tm_year
+    is_whole(parley)
+
+
+def test_absurd_totals_and_roles_end_nothing(parley, source):
+    """Counting goes on behind any number of tokens, as turns do that are counted; a role as long as a book is none."""
+    old = source("create table user_usage (user_id text, total_tokens numeric); "
+                 "create table conversations (id int, user_id text, thread_id text, role text, content text)")
+    for n, total in enumerate(("9223372036854775807", "1e30", "12")):
+        old.say("insert into user_usage values (%s, %s::numeric)", f"u{n}", total)
+        old.say("insert into conversations values (%s, %s, 't', 'user', 'x')", n, f"u{n}")
+    old.say("insert into conversations values (7, 'u0', 't', repeat('r', 50000000), 'x')")
+    report = bring(parley, old)
+    assert "1 messages left out" in report and counts(report, "usage")["tokens"] == 2 * 10**12 + 12
+    for n in range(3):
+        person = claim(parley, f"u{n}", source=old.name)
+        before = person.get("/chat/sessions").json["total_tokens_used"]
+        assert person.post("/chat", {"message": "Hello"}).status == 200
+        assert person.get("/chat/sessions").json["total_tokens_used"] > before
+    assert "tokens" not in counts(bring(parley, old), "usage")
+
+
+def test_a_message_that_stands_there_twice_comes_once(parley, source):
+    """In a table without a key, or by ids that are one but for the case of their letters."""
+    old = source("create table chat_sessions (id text, user_id text, helper text, title text, thread_id text); "
+                 "create table chat_messages (id text, session_id text, role text, content text, created_at text);")
+    user, session, message = (str(uuid.uuid4()) for _ in range(3))
+    old.say("insert into chat_sessions (id, user_id) values (%s, %s), (%s, %s)", session, user, session, user)
+    for n, id_ in enumerate((message, message, message.upper(), "other", "other")):
+        old.say("insert into chat_messages (id, session_id, role, content, created_at) values (%s, %s, 'user', %s, %s)",
+                id_, session, f"text {n}", f"2024-01-01 00:00:0{n}")
+    bring(parley, old)
+    assert new(bring(parley, old), "helper chats", "messages") == 0
+    assert texts(claim(parley, user), session) == [("user", "text 0"), ("user", "text 3")]
+    is_whole(parley)
 
 
 def test_hostile_values_stay_values(parley, source, bob):

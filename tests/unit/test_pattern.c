@@ -156,6 +156,38 @@ static void pattern_http_url_needs_a_scheme_and_a_host(void)
     CU_ASSERT_FALSE(pattern_matches(PATTERN_HTTP_URL, stretched("http://a/", 'x', 2049 - 9, "")));
 }
 
+static void pattern_moment_is_one_that_there_was(void)
+{
+    static const char *const good[] = {"2024-02-29 10:00",
+                                       "2000-02-29T23:59:59.123456+05:30",
+                                       "0001-01-01 00:00:00Z",
+                                       "9999-12-31 00:00 UTC",
+                                       "2023-04-30T00:00:00-08",
+                                       "2023-11-30T00:00:00.5+0000",
+                                       NULL};
+    static const char *const bad[] = {"",
+                                      "infinity",
+                                      "2024-01-01",
+                                      "2024-02-30 10:00",
+                                      "2023-02-29 10:00",
+                                      "1900-02-29 10:00",
+                                      "2023-04-31 10:00",
+                                      "0000-01-01 10:00",
+                                      "0000-02-29 10:00",
+                                      "2023-00-01 10:00",
+                                      "2023-13-01 10:00",
+                                      "12023-01-01 10:00",
+                                      "2023-01-01 24:00",
+                                      "2023-01-01 10:60",
+                                      "2023-01-01 10:00\n",
+                                      "2023-01-01 10:00 BC",
+                                      "2023-01-01 10:00+15",
+                                      "2023-01-01 10:00+1:00",
+                                      NULL};
+    check(PATTERN_MOMENT, true, good);
+    check(PATTERN_MOMENT, false, bad);
+}
+
 void suite_pattern(void)
 {
     CU_pSuite suite = CU_add_suite("pattern", prepare, NULL);
@@ -166,4 +198,5 @@ void suite_pattern(void)
     UNIT_TEST(suite, pattern_request_id_has_8_to_64_word_characters);
     UNIT_TEST(suite, pattern_name_starts_with_a_letter);
     UNIT_TEST(suite, pattern_http_url_needs_a_scheme_and_a_host);
+    UNIT_TEST(suite, pattern_moment_is_one_that_there_was);
 }
