@@ -23,6 +23,25 @@ where user_id = $1::uuid and session_id = $2::uuid and on_path and seq < $4::int
 order by seq desc
 limit $3::integer;
 
+-- name: message_history
+-- As message_before, but after $5 bytes of texts only one row more: what is not shown is not read.
+select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,
+    status, tokens
+from (
+    select n.*, sum(octet_length(n.content) + coalesce(octet_length(n.tool_calls::text), 0) + coalesce(octet_length(n.metadata::text), 0))
+        over (order by n.seq desc rows between unbounded preceding and 1 preceding) as newer
+    from (
+        select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id,
+            created_at, status, tokens
+        from parley.chat_messages
+        where user_id = $1::uuid and session_id = $2::uuid and on_path and seq < $4::integer
+        order by seq desc
+        limit $3::integer
+    ) n
+) h
+where h.newer is null or h.newer <= $5::integer
+order by seq desc;
+
 -- name: message_after
 -- The $3 after seq $4, oldest first.
 select message_id, seq, parent_id, sibling_index, sibling_count, role, content, tool_calls, metadata, turn_id, created_at,

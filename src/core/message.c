@@ -44,6 +44,10 @@ static const struct db_rows *queue_range(struct call *call, const char *session,
     };
     /* One row more than asked for tells whether there is more. */
     const char *limit = db_int(call->arena, (int64_t)range->limit + 1);
+    if (range->bytes)
+        return db_add(&call->tx, QUERY_MESSAGE_HISTORY, call->user.text, session, limit,
+                      db_int(call->arena, range->from == MESSAGE_BEFORE ? range->at : INT32_MAX),
+                      db_int(call->arena, (int64_t)range->bytes));
     if (range->from == MESSAGE_LAST)
         return db_add(&call->tx, QUERY_MESSAGE_LAST, call->user.text, session, limit);
     return db_add(&call->tx, queries[range->from], call->user.text, session, limit, db_int(call->arena, range->at));

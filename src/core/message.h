@@ -39,7 +39,7 @@ struct message_range {
     enum message_from from;
     unsigned limit; /* 1 to MESSAGE_PAGE_MAX; with MESSAGE_HISTORY_BYTES to MESSAGE_HISTORY_MAX */
     long at;
-    size_t bytes; /* of text at most, about; 0: as a request may bring */
+    size_t bytes; /* of text at most, about, for MESSAGE_LAST and MESSAGE_BEFORE; 0: as a request may bring */
 };
 
 /* Always oldest first, whichever way it was read. Has fewer than the limit where messages are long. */

@@ -23,7 +23,7 @@ QUERIES = named_queries()
 MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at status tokens".split()
 SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at prompt_tokens completion_tokens thread_name").split()
 COLUMNS = {name: columns for columns, names in (
-    (MESSAGE, "message_last message_before message_after message_offset message_all message_append message_copy"),
+    (MESSAGE, "message_last message_before message_history message_after message_offset message_all message_append message_copy"),
     (SESSION, "session_list session_list_filtered session_get session_create session_update session_restore session_activate"),
     ("project_id name description created_at updated_at".split(), "project_create project_update"),
     ("user_id display_name avatar_url created_at updated_at".split(), "user_create user_get"),
@@ -122,6 +122,7 @@ def nodes(plan):
     ("message_session", [USER, SESSION_ID], "chat_sessions_pkey"),
     ("message_last", [USER, SESSION_ID, 50], "chat_messages_path_idx"),
     ("message_before", [USER, SESSION_ID, 50, 2000], "chat_messages_path_idx"),
+    ("message_history", [USER, SESSION_ID, 1001, 2147483647, 4194304], "chat_messages_path_idx"),
     ("message_after", [USER, SESSION_ID, 50, 2000], "chat_messages_path_idx"),
     ("message_offset", [USER, SESSION_ID, 50, 0], "chat_messages_path_idx"),
     ("message_all", [USER, SESSION_ID, 50, 2000], "chat_messages_pkey"),
@@ -233,3 +234,14 @@ def test_what_may_be_purged_is_found_by_an_index(filled):
     plan = run_plan(filled, "purge_turn_events", 500)
     assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {"turn_events_purge_idx", "turn_events_pkey"}
     assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+def test_a_history_is_not_read_beyond_what_is_shown(filled):
+    """One message more than the bytes hold tells that there are more; a thousand long ones would fill a worker's memory."""
+    with filled.cursor() as cursor:
+        cursor.execute(f"prepare history as {QUERIES['message_history']}")
+        for most in (0, 100, 1000):
+            cursor.execute("execute history (%s, %s, 1001, 2147483647, %s)", (USER, SESSION_ID, most))
+            lengths = [len(row[6].encode()) for row in cursor.fetchall()]
+            assert sum(lengths[:-1]) <= most < sum(lengths)
+        cursor.execute("deallocate history")
