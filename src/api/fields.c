@@ -32,10 +32,13 @@ static const char *const *names_of(const char *name)
     return NULL;
 }
 
-static bool same_value(const struct json *a, const struct json *b)
+/* Whether both are one: strings by what they say, anything else as it is written. */
+static bool same_value(struct api *api, const struct json *a, const struct json *b)
 {
-    return json_type(a) == json_type(b) && json_type(a) == JSON_STRING &&
-           strcmp(json_string(a, NULL), json_string(b, NULL)) == 0;
+    if (json_type(a) == JSON_STRING && json_type(b) == JSON_STRING)
+        return strcmp(json_string(a, NULL), json_string(b, NULL)) == 0;
+    const char *one = json_raw(api->call.arena, a), *other = json_raw(api->call.arena, b);
+    return one && other && strcmp(one, other) == 0;
 }
 
 /* The member by any of its names. *name becomes the one that the caller used. */
@@ -47,7 +50,7 @@ static const struct json *find(struct api *api, const char **name)
     const struct json *found = NULL;
     for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
         const struct json *value = json_member(api->body, names[i]);
-        if (value && found && !same_value(value, found))
+        if (value && found && !same_value(api, value, found))
             wrong(api, names[i], "contradicts another name of the same field");
         if (value && !found) {
             found = value;

@@ -75,7 +75,7 @@ const struct route api_routes[] = {
     {METHOD_POST, "/chat", ACCESS_USER, LARGE, KEYED | ROUTE_ANY_TYPE, threads_send},
     {METHOD_POST, "/chat/stream", ACCESS_USER, LARGE, KEYED | ROUTE_ANY_TYPE, threads_stream},
     {METHOD_GET, "/chat/history", ACCESS_USER, 0, 0, threads_history},
-    {METHOD_DELETE, "/chat/history", ACCESS_USER, SMALL, 0, threads_clear},
+    {METHOD_DELETE, "/chat/history", ACCESS_USER, SMALL, ANY, threads_clear},
     {METHOD_GET, "/chat/sessions", ACCESS_USER, 0, READS, threads_list},
     /* The process. */
     {METHOD_GET, "/healthz", ACCESS_ANYONE, 0, ROUTE_UNCOUNTED, health_live},

@@ -122,11 +122,26 @@ enum status threads_history(struct api *api)
     return ST_OK;
 }
 
+/* Which thread is to go, by its name in the query or in the body; *named: there is one. */
+static enum status read_target(struct api *api, struct thread_name *name, bool *named)
+{
+    struct thread_name other;
+    enum status status = fields_body(api);
+    if (status != ST_OK)
+        return status;
+    bool in_query = query_thread(api, name);
+    bool in_body = field_thread(api, in_query ? &other : name);
+    if (in_query && in_body && strcmp(name->text, other.text) != 0)
+        (void)!fault_field(&api->call.fault, "thread_id", "contradicts another name of the same field");
+    *named = in_query || in_body;
+    return fields_check(api);
+}
+
 enum status threads_clear(struct api *api)
 {
     struct thread_name name;
-    bool named = query_thread(api, &name);
-    enum status status = fields_check(api);
+    bool named;
+    enum status status = read_target(api, &name, &named);
     if (status == ST_OK && !named && !default_thread(api, &name))
         status = ST_UNAVAILABLE;
     if (status == ST_OK)

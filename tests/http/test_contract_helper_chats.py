@@ -573,6 +573,33 @@ def test_without_a_thread_a_session_begins(parley, alice):
     assert front.said() == [("assistant", "Hello."), ("user", "one"), ("assistant", "one")]
 
 
+def test_a_message_can_be_saved_as_it_was_shown(alice):
+    """Each name is there in two spellings; a front end that copies a message sends both back."""
+    there, here = (FrontEnd(alice).handle_new_chat()["id"] for _ in range(2))
+    for fields in ({"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "tool_calls": [{"id": "1"}]}):
+        shown = alice.post(f"{SESSIONS}/{there}/messages", fields).json["message"]
+        answer = alice.post(f"{SESSIONS}/{here}/messages", shown)
+        assert (answer.status, answer.json["message"]["toolCalls"]) == (201, fields.get("tool_calls"))
+    wrong = alice.post(f"{SESSIONS}/{here}/messages", {**fields, "toolCalls": [{"id": "2"}]})
+    assert [error["field"] for error in wrong.json["errors"]] == ["toolCalls"]
+
+
+def test_a_session_of_long_messages_is_read_in_pages(parley, alice):
+    session = alice.session()
+    alice.say(session, "first")
+    run_sql(parley, """
+        insert into parley.chat_messages (user_id, session_id, seq, message_id, role, content, tool_calls)
+        select user_id, session_id, n, gen_random_uuid(), 'user', 'text ' || n, to_jsonb(array[repeat('z', 250000)])
+        from parley.chat_messages, generate_series(2, 40) n where session_id = %s""", session)
+    texts, address = [], f"{SESSIONS}/{session}/messages"
+    while address:
+        page = fetch(alice, address)
+        texts = [message["content"] for message in page.json["messages"]] + texts
+        assert len(page.body) < 10 << 20
+        address = page.link("prev")
+    assert texts == ["first", *(f"text {n}" for n in range(2, 41))]
+
+
 def test_a_long_session_is_read_whole(alice):
     front = FrontEnd(alice)
     session = front.handle_new_chat()["id"]

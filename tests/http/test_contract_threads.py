@@ -177,6 +177,13 @@ def test_a_thread_has_many_names(alice, name):
         assert alice.post(STREAM, {"message": "y", name: thread, "thread_id": str(uuid.uuid4())}).problem == "invalid_field"
 
 
+def test_two_names_that_say_the_same_do_not_contradict_one_another(alice):
+    both = alice.post(STREAM, {"message": "x", "text": "x", "thread_id": None, "sessionId": None, "projectId": None, "project_id": None})
+    assert both.status == 200
+    thread = Told(split(both.body)).thread
+    assert alice.post(STREAM, {"message": "x", "thread_id": None, "threadId": thread}).problem == "invalid_field"
+
+
 @pytest.mark.parametrize("name", ["message", "text", "content"])
 def test_a_message_has_many_names(alice, name):
     assert Told(split(alice.post(STREAM, {name: "Hello"}).body)).text == "Hello"
@@ -374,6 +381,20 @@ def test_clearing_one_thread_touches_no_other(parley, alice, bob):
     assert alice.get(f"{HISTORY}?thread_id={mine}").problem == "thread_not_found"
     assert alice.delete(f"{HISTORY}?thread_id={mine}").problem == "thread_not_found"
     assert [entry["id"] for entry in sessions(bob)] == [theirs]
+
+
+@pytest.mark.parametrize("name", ["thread_id", "threadId", "session_id"])
+def test_a_thread_that_the_body_names_is_the_one_that_is_cleared(alice, name):
+    """Whoever names a thread in the wrong place must not lose the others."""
+    gone, kept = stream(alice, "gone").thread, stream(alice, "kept").thread
+    answer = alice.delete(HISTORY, {name: gone}, headers={"Content-Type": "text/plain"})
+    assert (answer.status, answer.json["thread_id"]) == (200, gone)
+    assert alice.delete(HISTORY, {name: gone}).problem == "thread_not_found"
+    assert alice.delete(f"{HISTORY}?thread_id={kept}", {name: gone}).problem == "invalid_field"
+    assert alice.delete(HISTORY, {name: ""}).problem == "invalid_field"
+    assert alice.request("DELETE", HISTORY, raw=b"thread_id=" + kept.encode()).problem == "invalid_json"
+    assert [entry["id"] for entry in sessions(alice)] == [kept]
+    assert alice.delete(f"{HISTORY}?{name}={kept}", {name: kept}).status == 200
 
 
 def test_clearing_without_a_name_clears_all_of_ones_own(alice, bob):
