@@ -1,0 +1,34 @@
+// The beginning: starts what listens, then draws.
+import { effect, untracked } from "@preact/signals";
+import { render } from "preact";
+import { html } from "./lib/html.js";
+import { startAccount } from "./state/account.js";
+import { readAside, startAside } from "./state/aside.js";
+import { forgetConversations, openConversation } from "./state/conversation.js";
+import { startNews } from "./state/news.js";
+import { startPrefs } from "./state/prefs.js";
+import { startRoute } from "./state/route.js";
+import { openList, startSessions } from "./state/sessions.js";
+import { chatId, phase } from "./state/store.js";
+import { App } from "./views/app.js";
+import { startShortcuts } from "./views/shortcuts.js";
+
+startPrefs();
+startRoute();
+startSessions();
+startAside();
+startNews();
+startShortcuts();
+startAccount(() => {
+  openList();
+  readAside();
+});
+
+// The open chat follows the address.
+effect(() => {
+  const id = chatId.value;
+  const isIn = phase.value === "in";
+  untracked(() => (isIn ? openConversation(id) : forgetConversations()));
+});
+
+render(html`<${App} />`, document.getElementById("page"));
