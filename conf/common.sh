@@ -84,7 +84,7 @@ tree_pack() {
         --exclude=./.git --exclude='./build*' --exclude=./autom4te.cache --exclude=./aclocal.m4 --exclude='./configure' \
         --exclude='./configure~' --exclude=./config.h.in --exclude=./config.h --exclude=./config.log --exclude=./config.status \
         --exclude=./Makefile.in --exclude=./Makefile --exclude=./stamp-h1 --exclude=./parley --exclude=./parley.service --exclude=.deps --exclude=.dirstamp \
-        --exclude='*.o' --exclude='*.a' --exclude=__pycache__ --exclude=node_modules --exclude='./src/.tree' -c .
+        --exclude='*.o' --exclude='*.a' --exclude=__pycache__ --exclude=node_modules --exclude=./web --exclude=./web-packages --exclude=./web.log --exclude='./src/.tree' -c .
 }
 
 # ---- the state folder ----

@@ -56,6 +56,7 @@ environment_clean() {
     for name in $(compgen -e); do
         case $name in
         PARLEY_* | PATH | HOME | USER | LOGNAME | CC | CFLAGS | CPPFLAGS | LDFLAGS | PKG_CONFIG_PATH) ;;
+        WEB_MODULES | npm_config_registry | NODE_EXTRA_CA_CERTS) ;;
         http_proxy | https_proxy | HTTPS_PROXY | all_proxy | ALL_PROXY | no_proxy | NO_PROXY | SSL_CERT_FILE | SSL_CERT_DIR) ;;
         *) unset "$name" 2>/dev/null || true ;;
         esac
@@ -68,8 +69,21 @@ environment_clean() {
     unset PARLEY_CONFIG PARLEY_LISTEN PARLEY_PID_FILE PARLEY_DATABASE PARLEY_JWT_SECRET_FILE
 }
 
+# Whom packages_install installs for: a release brings the page built.
+packages_wanted() {
+    if [[ -f $top/src/web/built/index.html ]]; then echo up; else echo 'up|web'; fi
+}
+
+# Where the caller's npm gets packages: the user who builds has no settings of npm.
+registry_find() {
+    local address=''
+    if [[ -z ${npm_config_registry:-}${WEB_MODULES:-} ]] && command -v npm >/dev/null; then address=$(cd / && npm config get registry 2>/dev/null) || true; fi
+    if [[ $address == http* ]]; then export npm_config_registry=$address; fi
+}
+
 stage_one() {
-    packages_install up "$opt_apt"
+    packages_install "$(packages_wanted)" "$opt_apt"
+    registry_find
     state_make
     state_lock
     if [[ $top != "$state/src" ]]; then tree_copy; fi

@@ -2,8 +2,13 @@
 # shellcheck shell=bash
 : "${state:=}"
 
+# The page is there, or cannot be: it is tried again at each start once Node is installed.
+page_is_done() {
+    [[ -f $state/app/share/parley/web/index.html ]] || ! command -v npm >/dev/null
+}
+
 build_is_done() {
-    [[ -x $state/app/bin/parley && $(cat "$state/build/.built" 2>/dev/null) == "$(<"$state/src/.tree")" ]]
+    page_is_done && [[ -x $state/app/bin/parley && $(cat "$state/build/.built" 2>/dev/null) == "$(<"$state/src/.tree")" ]]
 }
 
 # Names what is missing before the work begins, not after.
@@ -33,11 +38,14 @@ build() {
     cd "$state/src"
     if [[ ! -x configure || configure.ac -nt configure || Makefile.am -nt Makefile.in ]]; then build_step autoreconf -fi; fi
     cd "$state/build"
-    if [[ ! -f config.status || "$state/src/configure" -nt config.status ]]; then
+    if [[ ! -f config.status || "$state/src/configure" -nt config.status ]] || ! page_is_done; then
         build_step "$state/src/configure" --prefix="$state/app"
     fi
     build_step make -j "$(nproc)"
     build_step make install
     cd "$state"
     cp "$state/src/.tree" "$state/build/.built"
+    if [[ ! -f $state/app/share/parley/web/index.html ]]; then
+        say "without the page, which npm could not build (see $state/log/build.log); the API is whole"
+    fi
 }

@@ -58,7 +58,8 @@ nginx_configure() {
     rm -rf "$state/nginx/parley"
     cp -r "$state/src/nginx" "$state/nginx/parley"
     sed -i -e "s|listen 127\.0\.0\.1:8080;|listen 127.0.0.1:$port;|" \
-        -e "s|unix:/run/parley/parley\.sock|unix:$state/run/parley.sock|" "$state/nginx/parley/parley.conf"
+        -e "s|unix:/run/parley/parley\.sock|unix:$state/run/parley.sock|" \
+        -e "s|root /usr/local/share/parley/web;|root $state/app/share/parley/web;|" "$state/nginx/parley/parley.conf"
     cat >"$state/nginx/nginx.conf" <<END
 # Written by conf/up.sh at each start.
 worker_processes auto;

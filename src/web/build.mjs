@@ -1,9 +1,9 @@
 // Bundles the page: node build.mjs FOLDER. Writes FOLDER/index.html and FOLDER/assets/NAME-HASH.EXT, each asset also compressed (.gz) for web servers that
-// send such files as they are. The same sources give the same bytes. Packages are taken from node_modules beside this file or from the folders of
-// NODE_PATH.
-import { build } from "esbuild";
+// send such files as they are. The same sources give the same bytes. Packages are taken from WEB_MODULES, a folder node_modules, or the one beside this
+// file.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -11,12 +11,14 @@ import { gzipSync } from "node:zlib";
 const source = dirname(fileURLToPath(import.meta.url));
 const target = resolve(process.argv[2] ?? "dist");
 const assets = join(target, "assets");
+const modules = resolve(process.env.WEB_MODULES ?? join(source, "node_modules"));
+const { build } = createRequire(join(modules, "any.js"))("esbuild");
 
 async function bundle() {
   const { outputFiles, metafile } = await build({
     absWorkingDir: source,
     entryPoints: ["main.js", "style/style.css"],
-    nodePaths: (process.env.NODE_PATH ?? "").split(":").filter(Boolean),
+    nodePaths: [modules],
     bundle: true, splitting: true, minify: true, metafile: true, write: false,
     format: "esm", target: ["chrome123", "firefox128", "safari17.5"], charset: "utf8", legalComments: "none",
     outdir: assets, entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]",

@@ -3,7 +3,7 @@
     with Parley({"access_token_seconds": 30}) as parley:
         parley.client.signup()
 
-PARLEY_BIN names the program. What must stay true:
+PARLEY_BIN names the program, PARLEY_WEB the folder of the page that nginx shows (none without it). What must stay true:
 - Nothing stays: close() ends every process and removes the folders.
 - close() fails when the log holds what no test announced: a sanitizer's report, a worker that died, a 5xx answer. A test that provokes one
   says so with `with parley.expecting(...)`.
@@ -266,6 +266,7 @@ class Parley:
             text = file.read()
         text = text.replace("listen 127.0.0.1:8080;", f"listen 127.0.0.1:{self.port} backlog=4096;")
         text = text.replace("unix:/run/parley/parley.sock", f"unix:{self.socket}")
+        text = text.replace("/usr/local/share/parley/web;", os.environ.get("PARLEY_WEB", f"{self.folder}/no-page") + ";")
         text = text.replace("rate=10r/s", f"rate={self.sign_ins}r/s")
         with open(os.path.join(self.folder, "nginx", os.path.basename(path)), "w") as file:
             file.write(text)
