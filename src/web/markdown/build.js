@@ -108,13 +108,13 @@ function listItem(item) {
   return element("li", { class: "task" }, [box, element("div", {}, children)]);
 }
 
-// The nodes of a block; a heading inside an answer starts below those of the page.
+// The nodes of a block; a heading inside an answer stands below that of the page.
 export function blockNodes(token) {
   switch (token.type) {
     case "space": case "def":
       return [];
     case "heading":
-      return [element(`h${Math.min(token.depth + 2, 6)}`, { class: `h${token.depth}` }, inline(token.tokens))];
+      return [element(`h${Math.min(token.depth + 1, 6)}`, { class: `h${token.depth}` }, inline(token.tokens))];
     case "paragraph":
       return [element("p", {}, inline(token.tokens))];
     case "text":

@@ -208,7 +208,8 @@ export class Conversation {
     const line = new AbortController();
     this.line = line;
     this.run = run;
-    const past = new Set(this.messages.value.filter(({ status }) => status !== "streaming").map(({ turn_id }) => turn_id));
+    const past = new Set(this.messages.value.map(({ turn_id }) => turn_id));
+    past.delete(run.answer.turn_id);
     batch(() => {
       this.turn.value = { isAccepted: run.isAccepted === true, isStopping: run.isStopping === true };
       this.isLineUp.value = true;

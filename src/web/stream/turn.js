@@ -34,7 +34,8 @@ export async function followTurn(turn, signal) {
       if (signal.aborted) break;
       if (state.over) return "over";
       const again = error instanceof Unreachable || error.name === "AbortError" || error.status >= 500 || isRefusedForNow(error, turn);
-      if (!again || (turn.session() === null && state.tries + 1 >= POSTS)) throw error;
+      const isUnsent = turn.post !== null && state.after === 0;
+      if (!again || (isUnsent && state.tries + 1 >= POSTS)) throw error;
     }
     if (state.after > after) state.tries = 0;
     turn.onLine(false);

@@ -33,7 +33,7 @@ function TopBar() {
   return html`<header class="top-bar">
     <${IconButton} icon="panel" label="Open sidebar" class="only-folded" onClick=${toggleSidebar} />
     <${IconButton} icon="menu" label="Open sidebar" class="only-narrow" onClick=${toggleSidebar} />
-    <h1 class="top-title">${title}</h1>
+    ${title ? html`<h1 class="top-title">${title}</h1>` : html`<div class="top-title"></div>`}
     <${IconButton} icon="compose" label="New chat" class="only-folded only-narrow" onClick=${newChat} />
   </header>`;
 }

@@ -55,6 +55,7 @@ export function ChatList() {
   renaming.start = (id) => (edited.value = id);
 
   const look = () => {
+    if (!scroller.current) return;
     const { scrollTop, clientHeight } = scroller.current;
     view.value = { top: scrollTop, height: clientHeight };
     if (listNext.value && scrollTop + clientHeight * 3 > plan.value.height) readMore();

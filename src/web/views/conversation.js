@@ -90,7 +90,7 @@ function List({ chat }) {
   const anchor = useRef(null);
 
   const toEnd = () => {
-    scroller.current.scrollTop = scroller.current.scrollHeight;
+    if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
   const note = () => {
     const { scrollTop, scrollHeight, clientHeight } = scroller.current;
@@ -137,7 +137,7 @@ function List({ chat }) {
         ${chat.hasOlder.value && html`<p class="older" aria-hidden="true"><span class="pulse"></span></p>`}
         ${messages.map((item, i) => html`<${Message} key=${item.key} chat=${chat} item=${item} isLast=${i === messages.length - 1}
           isBusy=${chat.turn.value !== null} isEditing=${chat.editing.value === item.key} />`)}
-        ${!chat.isLineUp.value && html`<p class="doing" role="status"><span class="pulse"></span>The line was lost. Coming back…</p>`}
+        ${!chat.isLineUp.value && chat.turn.value?.isAccepted && html`<p class="doing" role="status"><span class="pulse"></span>The line was lost. Coming back…</p>`}
       </div>
     </div>
     <div class="jump-place">${isAway.value && html`<${IconButton} icon="arrowDown" label="To the newest message" class="jump" onClick=${jump} />`}</div>`;

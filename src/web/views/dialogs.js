@@ -34,9 +34,10 @@ function titleOf({ kind, title, project }) {
 function Dialog({ title, isWide, children }) {
   const root = useRef(null);
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    root.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const element = root.current;
+    element.showModal();
+    // Closed before it goes: that gives the focus back.
+    return () => element.close();
   }, []);
   const onClick = (event) => {
     // The backdrop is the dialog itself, its content lies in a box.

@@ -63,7 +63,7 @@ function ProjectFilter() {
       { label: "Delete project", icon: "trash", isDanger: true, run: () => askAndRemove(chosen) },
     );
   }
-  return html`<${Menu} label=${`Project: ${chosen?.name ?? "all chats"}`} items=${items} class="project-filter" align="start">
+  return html`<${Menu} label=${`Project: ${chosen?.name ?? "All chats"}`} items=${items} class="project-filter" align="start">
     <${Icon} name="folder" /><span>${chosen?.name ?? "All chats"}</span><${Icon} name="down" />
   </${Menu}>`;
 }
@@ -101,6 +101,6 @@ function Person() {
     { label: "Sign out", icon: "out", run: () => doSignOut() },
   ];
   return html`<footer class="sidebar-foot"><${Menu} label=${`Account: ${name}`} items=${items} class="person" align="start">
-    <span class="initial" aria-hidden="true">${[...name][0]?.toUpperCase()}</span><span class="person-name">${name}</span><${Icon} name="more" />
+    <span class="initial" data-initial=${[...name][0]?.toUpperCase()}></span><span class="person-name">${name}</span><${Icon} name="more" />
   </${Menu}></footer>`;
 }
