@@ -7,7 +7,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=conf/common.sh
 . "$top/conf/common.sh"
 
-all_tiers=(lint unit sql http fault clients fuzz install)
+all_tiers=(lint unit sql http fault clients web fuzz install)
 budget=1200
 
 usage() {
@@ -21,6 +21,7 @@ Tiers, all unless some are named:
   http      the whole program behind a real nginx, once as built and once with sanitizers
   fault     the same while processes are killed
   clients   clients and a model server that come from npm, against the running program
+  web       the page in a real browser
   fuzz      the corpora, and a few seconds of new input
   install   up.sh, down.sh, the README's commands, make distcheck
 
@@ -54,15 +55,15 @@ clean() {
     fi
 }
 
-# The packages of a folder of tests, with the caller's own settings of npm and what is in its cache. They stand beside the copy of the
-# sources, those of clients where its scripts find them: in a folder above.
+# The packages of a folder, with the caller's own settings of npm and what is in its cache. They stand beside the copy of the sources, those
+# of tests/clients where its scripts find them: in a folder above.
 modules_install() { # FOLDER, a place in the work folder
-    local log=$work/out/npm-$1.log
+    local log=$work/$2/npm.log
     command -v npm >/dev/null || return 0
     mkdir -p "$work/$2"
-    cp "$work/tree/tests/$1"/{package.json,package-lock.json,.npmrc} "$work/$2/"
+    cp "$work/tree/$1"/{package.json,package-lock.json,.npmrc} "$work/$2/"
     (cd "$work/$2" && npm ci --ignore-scripts --prefer-offline) >"$log" 2>&1 ||
-        say "npm ci does not work here (is there a network?): what needs the packages of tests/$1 is skipped; $log says why"
+        say "npm ci does not work here (is there a network?): what needs the packages of $1 is skipped; $log says why"
 }
 
 wanted() { # TIER: whether it was asked for
@@ -71,15 +72,17 @@ wanted() { # TIER: whether it was asked for
 
 stage_one() {
     local step_down=() status=0 user
-    packages_install 'up|test' "$opt_apt"
+    packages_install 'up|web|test' "$opt_apt"
     work=$(mktemp -d "${TMPDIR:-/tmp}/parley.XXXXXX")
     cd /
     trap clean EXIT
     trap 'exit 130' INT TERM HUP
     mkdir "$work/tree" "$work/home" "$work/out" "$work/tmp"
     tree_pack | tar -x -m -C "$work/tree"
-    if wanted lint; then modules_install openapi openapi; fi
-    if wanted clients; then modules_install clients .; fi
+    if wanted lint; then modules_install tests/openapi openapi; fi
+    if wanted clients; then modules_install tests/clients .; fi
+    if wanted web; then modules_install tests/web browser; fi
+    if wanted web || wanted install; then modules_install src/web page; fi
     user=$(id -un)
     if ((EUID == 0)); then
         user=nobody
@@ -88,6 +91,7 @@ stage_one() {
     fi
     timeout --foreground -k 30 $((budget + 60)) "${step_down[@]}" env -i PATH="$PATH" HOME="$work/home" USER="$user" \
         TMPDIR="$work/tmp" LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PARLEY_TEST_WORK="$work" \
+        WEB_MODULES="$work/page/node_modules" \
         bash "$work/tree/tests/run.sh" "$@" &
     wait $! || status=$?
     exit "$status"
@@ -118,7 +122,7 @@ have() { # TIER TEST COMMAND: whether the command is there; else the test is ski
 
 have_modules() { # TIER TEST PLACE: whether npm has installed its packages; else the test is skipped
     [[ -d $work/$3/node_modules ]] && return
-    result "$1" skip "$2" "npm ci did not install its packages: $(grep -m 1 -E 'npm (ERR!|error)' "$out/npm-$2.log" 2>&1)"
+    result "$1" skip "$2" "npm ci did not install its packages: $(grep -m 1 -E 'npm (ERR!|error)' "$work/$3/npm.log" 2>&1)"
     return 1
 }
 
@@ -136,7 +140,7 @@ build() { # TIER NAME CC CONFIGURE-ARGUMENTS...
     fi
     mkdir "$folder"
     cd "$folder"
-    check "$tier" "$name: configure" "$tree/configure" CC="$cc" --prefix=/usr --enable-werror "$@" || return
+    check "$tier" "$name: configure" "$tree/configure" CC="$cc" --prefix=/usr --enable-werror --with-web=no "$@" || return
     programs=$(make_variable check_PROGRAMS)
     # shellcheck disable=SC2086
     check "$tier" "$name: builds without a warning" make -s -j2 all $programs || return
@@ -229,6 +233,13 @@ tier_clients() {
     pytest clients clients "$tree/tests/clients" PARLEY_BIN="$work/build-gcc/parley"
 }
 
+tier_web() {
+    build_gcc web && have web web node && have web web chromium && have_modules web web browser && have_modules web web page || return
+    check web "the page is bundled" node "$tree/src/web/build.mjs" "$work/bundle" || return
+    pytest web web "$tree/tests/web" PARLEY_BIN="$work/build-gcc/parley" PARLEY_WEB="$work/bundle" \
+        WEB_TEST_MODULES="$work/browser/node_modules"
+}
+
 tier_fuzz() {
     local target folder
     have fuzz "the fuzz targets" clang && build_fuzz fuzz || return
@@ -252,7 +263,7 @@ tier_install() {
 limit_of() { # TIER: seconds that it may take
     case $1 in
     unit) echo 480 ;;
-    http | fault | install) echo 420 ;;
+    http | fault | web | install) echo 420 ;;
     *) echo 300 ;;
     esac
 }

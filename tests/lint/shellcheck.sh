@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-grep -rlIE '^#!.*(bash|/sh)' .ci conf tests | sort | xargs shellcheck -x
+grep -rlIE --exclude-dir=node_modules '^#!.*(bash|/sh)' .ci conf src tests | sort | xargs shellcheck -x

@@ -13,7 +13,7 @@ import { dropSend, keepDraft, keepSend, openSend } from "./drafts.js";
 import { announce, notify } from "./notices.js";
 import { go } from "./route.js";
 import { changeSession, learnSession, markWriting, refreshSession } from "./sessions.js";
-import { chosenHelper, conversation, projectFilter, sessions } from "./store.js";
+import { chosenHelper, conversation, helpers, projectFilter, sessions } from "./store.js";
 import { addToolPiece } from "./tools.js";
 
 const PAGE = 50;
@@ -153,7 +153,7 @@ export class Conversation {
     const answer = { key: `a${send.key}`, role: "assistant", content: "", status: "streaming", live: newLive(), created_at: question.created_at };
     const before = this.messages.value;
     this.scrollWish.value = { to: "end" };
-    this.messages.value = [...this.pathBefore(send.body), question, answer];
+    this.messages.value = [...this.greetingOf(send.body), ...this.pathBefore(send.body), question, answer];
     const known = new Set(sessions.value.map(({ session_id }) => session_id));
     this.follow({
       answer, question: question.key, after: 0, text: send.body.text, from: this.id,
@@ -165,6 +165,12 @@ export class Conversation {
         if (error.code === "turn_in_progress") this.sync();
       },
     });
+  }
+
+  // A helper's greeting is the first message of a new chat, from the server too.
+  greetingOf({ helper: name }) {
+    const text = this.id ? null : helpers.value.find((helper) => helper.name === name)?.greeting;
+    return text ? [{ key: "greeting", role: "assistant", content: text, status: "complete", created_at: new Date().toISOString() }] : [];
   }
 
   regenerate(message) {

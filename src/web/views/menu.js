@@ -27,6 +27,8 @@ export function Menu({ label, items, class: extra = "", align = "end", children,
 function MenuList({ anchor, label, items, align, close }) {
   const list = useRef(null);
   useLayoutEffect(() => {
+    // Above everything, and cut off by nothing.
+    list.current.showPopover();
     place(list.current, anchor.current, align);
     list.current.querySelector("[role^=menuitem]")?.focus({ preventScroll: true });
   }, []);
@@ -50,7 +52,7 @@ function MenuList({ anchor, label, items, align, close }) {
     if (event.key !== "Tab") event.preventDefault();
     event.stopPropagation();
   };
-  return html`<div class="menu-list" role="menu" aria-label=${label} ref=${list} onKeyDown=${onKeyDown}>
+  return html`<div class="menu-list" popover="manual" role="menu" aria-label=${label} ref=${list} onKeyDown=${onKeyDown}>
     ${items.map((item) => item === "line"
       ? html`<div class="menu-line" role="separator"></div>`
       : html`<button type="button" role=${item.isChosen === undefined ? "menuitem" : "menuitemradio"} aria-checked=${item.isChosen} tabindex="-1"
@@ -60,7 +62,7 @@ function MenuList({ anchor, label, items, align, close }) {
   </div>`;
 }
 
-// Fixed to the window, so that no scrolling list cuts it off.
+// Below its button, or above where there is no room.
 function place(list, anchor, align) {
   const at = anchor.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = list;

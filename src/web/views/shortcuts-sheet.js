@@ -17,5 +17,5 @@ function Table({ title, rows }) {
 }
 
 export function ShortcutsSheet() {
-  return html`<div class="shortcuts"><${Table} title="Everywhere" rows=${SHORTCUTS} /><${Table} title="Where they belong" rows=${PLACES} /></div>`;
+  return html`<div class="shortcuts"><${Table} title="Everywhere" rows=${SHORTCUTS} /><${Table} title="In the message field and the list" rows=${PLACES} /></div>`;
 }
