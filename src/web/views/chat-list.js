@@ -117,6 +117,12 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
   const isOpen = chatId.value === id;
   const title = session.title || "New chat";
   const isEdited = edited.value === id;
+  const link = useRef(null);
+  const isOwed = useRef(false); // the focus, after renaming
+  useLayoutEffect(() => {
+    if (!isEdited && isOwed.current) link.current.focus();
+    isOwed.current = false;
+  }, [isEdited]);
   const open = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
@@ -137,8 +143,8 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
   return html`<div class=${`chat-row ${isOpen ? "is-open" : ""}`} data-id=${id}
     style=${{ transform: `translateY(${top}px)` }}>
     ${isEdited
-      ? html`<${RenameField} session=${session} edited=${edited} />`
-      : html`<a href=${addressOf(id)} tabindex=${isReached ? 0 : -1} aria-current=${isOpen ? "page" : null} title=${title} onClick=${open} onKeyDown=${onKeyDown}
+      ? html`<${RenameField} session=${session} edited=${edited} isOwed=${isOwed} />`
+      : html`<a ref=${link} href=${addressOf(id)} tabindex=${isReached ? 0 : -1} aria-current=${isOpen ? "page" : null} title=${title} onClick=${open} onKeyDown=${onKeyDown}
           onDblClick=${() => (edited.value = id)}>
           <span class="chat-title">${writing.value.has(id) && html`<span class="pulse" role="img" aria-label="Being answered"></span>`}${title}</span>
           <time datetime=${session.last_message_at}>${shortTime(session.last_message_at)}</time>
@@ -148,22 +154,20 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
   </div>`;
 }
 
-function RenameField({ session, edited }) {
+function RenameField({ session, edited, isOwed }) {
   const field = useRef(null);
   const isDone = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     field.current.focus();
     field.current.select();
   }, []);
   const end = (keep) => {
     if (isDone.current) return;
     isDone.current = true;
-    const row = field.current.closest(".chat-row");
-    const hadFocus = document.activeElement === field.current;
+    isOwed.current = document.activeElement === field.current;
     const title = field.current.value;
     edited.value = null;
     if (keep) rename(session.session_id, title);
-    if (hadFocus) requestAnimationFrame(() => row.querySelector("a")?.focus());
   };
   const onKeyDown = (event) => {
     if (event.key === "Enter") end(true);
