@@ -103,7 +103,8 @@ export class Conversation {
 
   itemOf(message, known = null) {
     const item = { ...message, id: message.message_id, key: known?.key ?? message.message_id };
-    if (known?.reasoning) item.reasoning = known.reasoning;
+    const reasoning = message.metadata?.reasoning ?? known?.reasoning;
+    if (typeof reasoning === "string") item.reasoning = reasoning;
     if (known?.error) item.error = known.error;
     return item;
   }
