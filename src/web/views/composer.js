@@ -9,9 +9,10 @@ const LONGEST = 262144; // bytes that the server takes
 const encoder = new TextEncoder();
 const isTouch = matchMedia("(pointer: coarse)");
 
-// As high as its text, up to what the style allows.
+// As high as its text, up to what the style allows; newer browsers do that by themselves (field-sizing).
+const fitsItself = CSS.supports("field-sizing", "content");
 export function fitHeight(field) {
-  if (!field) return;
+  if (!field || fitsItself) return;
   field.style.height = "auto";
   field.style.height = `${field.scrollHeight}px`;
 }
