@@ -83,23 +83,26 @@ function merge({ items, next, etag: tag }) {
   return changed;
 }
 
+const AFTER_FAILURE_MS = 3000;
 let readingMore = false;
 
 export async function readMore() {
-  if (readingMore || !listNext.value || reading) return;
+  if (readingMore || !listNext.value) return;
   readingMore = true;
   const mine = era;
   try {
     const page = await api.listSessions({ path: listNext.value.replace(/limit=\d+/, "limit=100") });
+    // Before the list grows, for whoever is still at its end then asks for more.
+    readingMore = false;
     if (mine !== era) return;
     const known = new Set(sessions.value.map(({ session_id }) => session_id));
-    sessions.value = [...sessions.value, ...page.items.filter(({ session_id }) => !known.has(session_id))];
-    listNext.value = page.next;
+    batch(() => {
+      listNext.value = page.next;
+      sessions.value = [...sessions.value, ...page.items.filter(({ session_id }) => !known.has(session_id))];
+    });
   } catch (error) {
     if (mine === era && error.code !== "unreachable") notify(sentenceOf(error), { kind: "error" });
-  } finally {
-    // After a failure scrolling tries again, but not at once.
-    setTimeout(() => (readingMore = false), 50);
+    setTimeout(() => (readingMore = false), AFTER_FAILURE_MS);
   }
 }
 
