@@ -24,14 +24,14 @@ export function Dialogs() {
     shortcuts: ShortcutsSheet,
     settings: Settings,
   }[open.kind];
-  return html`<${Dialog} key=${open.kind} title=${titleOf(open)} isWide=${open.kind === "settings" || open.kind === "shortcuts"}><${content} ...${open} /></${Dialog}>`;
+  return html`<${Dialog} key=${open.kind} open=${open} title=${titleOf(open)} isWide=${open.kind === "settings" || open.kind === "shortcuts"}><${content} ...${open} /></${Dialog}>`;
 }
 
 function titleOf({ kind, title, project }) {
   return title ?? { project: project ? "Rename project" : "New project", shortcuts: "Keyboard shortcuts", settings: "Settings" }[kind];
 }
 
-function Dialog({ title, isWide, children }) {
+function Dialog({ open, title, isWide, children }) {
   const root = useRef(null);
   useLayoutEffect(() => {
     const element = root.current;
@@ -39,11 +39,13 @@ function Dialog({ title, isWide, children }) {
     // Closed before it goes: that gives the focus back.
     return () => element.close();
   }, []);
+  // Told late: another one may be open by then.
+  const onClose = () => dialog.value === open && close();
   const onClick = (event) => {
     // The backdrop is the dialog itself, its content lies in a box.
     if (event.target === root.current) close();
   };
-  return html`<dialog ref=${root} class=${isWide ? "dialog is-wide" : "dialog"} aria-labelledby="dialog-title" onCancel=${close} onClose=${close} onClick=${onClick}>
+  return html`<dialog ref=${root} class=${isWide ? "dialog is-wide" : "dialog"} aria-labelledby="dialog-title" onCancel=${onClose} onClose=${onClose} onClick=${onClick}>
     <div class="dialog-box">
       <header><h2 id="dialog-title">${title}</h2><${IconButton} icon="close" label="Close" onClick=${close} /></header>
       ${children}

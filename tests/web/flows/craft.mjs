@@ -47,6 +47,7 @@ export async function every_screen_is_accessible({ visit, need, accessible }) {
     await page.getByText("Delete my account and all chats").waitFor();
     await accessible(page);
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("Control+/");
     await page.getByRole("heading", { name: "Keyboard shortcuts" }).waitFor();
     await accessible(page);
