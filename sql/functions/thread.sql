@@ -34,7 +34,8 @@ end
 $$;
 comment on function parley.thread_may_begin(uuid, uuid, text) is 'Whether a thread of that name may be made.';
 
--- The session of that name, made as p_new_id within the quotas where the name may begin anew; else refused (PA404).
+-- The session of that name, made as p_new_id within the quotas where the name may begin anew, with the helper and project of the hidden one;
+-- else refused (PA404).
 create or replace function parley.thread_open(
     p_user_id uuid, p_session_id uuid, p_name text, p_new_id uuid, p_per_minute integer, p_at_most integer)
     returns table (session_id uuid, name text, created boolean)
@@ -43,10 +44,17 @@ create or replace function parley.thread_open(
 as $$
 declare
     v_found uuid := parley.thread_find(p_user_id, p_session_id, p_name);
+    v_hidden record;
 begin
     if v_found is null and parley.thread_may_begin(p_user_id, p_session_id, p_name) then
+        select s.project_id, s.helper into v_hidden from parley.chat_sessions s
+            where s.user_id = p_user_id and s.deleted_at is not null
+                and (s.session_id = p_session_id or s.thread_name = p_name)
+            order by s.deleted_at desc
+            limit 1;
         begin
-            perform parley.session_create(p_user_id, p_new_id, null, null, null, p_per_minute, p_at_most);
+            perform parley.session_create(p_user_id, p_new_id, null, v_hidden.project_id, v_hidden.helper, p_per_minute,
+                p_at_most);
             update parley.chat_sessions s set thread_name = p_name
                 where s.user_id = p_user_id and s.session_id = p_new_id;
             v_found := p_new_id;

@@ -420,6 +420,7 @@ begin
         where e.user_id = p_user_id and e.turn_id = p_turn_id;
     update parley.chat_messages m set content = p_content, tool_calls = p_tool_calls, status = p_status,
             tokens = v_completion,
+            created_at = greatest(m.created_at, now()),
             metadata = case when v_reasoning is null then m.metadata
                 else coalesce(m.metadata, '{}') || jsonb_build_object('reasoning', v_reasoning) end
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
@@ -514,7 +515,7 @@ $$;
 comment on function parley.turn_stop(uuid, uuid) is 'Asks the running turn of a session to stop.';
 
 -- Messages do not change, but for the flags of the tree. An answer is stored empty and marked as streaming before its turn is there; when the
--- turn ends it gets its text, and what was thought before as metadata, once.
+-- turn ends it gets its text, its time, and what was thought before as metadata, once.
 create or replace function parley.message_keep()
     returns trigger
     language plpgsql
@@ -522,10 +523,10 @@ create or replace function parley.message_keep()
 as $$
 declare
     v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role,
-        new.turn_id, new.created_at) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id,
-        old.sibling_index, old.role, old.turn_id, old.created_at);
-    v_text boolean := (new.content, new.tool_calls, new.metadata, new.tokens) is not distinct from
-        (old.content, old.tool_calls, old.metadata, old.tokens);
+        new.turn_id) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id, old.sibling_index,
+        old.role, old.turn_id);
+    v_text boolean := (new.content, new.tool_calls, new.metadata, new.tokens, new.created_at) is not distinct from
+        (old.content, old.tool_calls, old.metadata, old.tokens, old.created_at);
 begin
     if v_place and (v_text and new.status = old.status or old.status = 'streaming' and new.status <> 'streaming') then
         return new;
@@ -537,7 +538,7 @@ begin
     end if;
     -- The same back: a turn that was taken for interrupted goes on.
     if v_place and old.status = 'interrupted' and (new.status, new.content) = ('streaming', '') and new.tokens is null
-        and new.metadata is not distinct from old.metadata
+        and (new.metadata, new.created_at) is not distinct from (old.metadata, old.created_at)
         and exists (select from parley.turns t
             where t.user_id = old.user_id and t.turn_id = old.turn_id and t.status = 'streaming') then
         return new;

@@ -163,6 +163,12 @@ const char *field_line(struct api *api, const char *name, enum field_need need, 
     return text;
 }
 
+const char *field_spelling(struct api *api, const char *name)
+{
+    (void)find(api, &name);
+    return name;
+}
+
 const char *field_long_text(struct api *api, const char *name, enum field_need need, size_t max_bytes)
 {
     const struct json *value = find_typed(api, &name, need, JSON_STRING, "must be a string");
@@ -297,6 +303,12 @@ bool query_thread(struct api *api, struct thread_name *name)
     const char *field = "thread_id";
     const char *given = find_query(api, &field);
     return given && read_thread(api, field, given, name);
+}
+
+bool query_given(struct api *api, const char *name)
+{
+    const char *text = find_query(api, &name);
+    return text && text[0];
 }
 
 long query_int(struct api *api, const char *name, long min, long max, long absent)

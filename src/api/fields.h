@@ -34,6 +34,9 @@ const char *field_text(struct api *api, const char *name, enum field_need need, 
 /* The same, of one line: no control characters. */
 const char *field_line(struct api *api, const char *name, enum field_need need, size_t max_characters);
 
+/* The name that the body uses for the field. */
+const char *field_spelling(struct api *api, const char *name);
+
 /* A string of at most max_bytes that may be empty. */
 const char *field_long_text(struct api *api, const char *name, enum field_need need, size_t max_bytes);
 
@@ -61,6 +64,7 @@ bool query_thread(struct api *api, struct thread_name *name);
 
 /* Query parameters: a whole number in a range, a uuid, a name, "true" or "false". Absent answers the default or NULL.
  */
+bool query_given(struct api *api, const char *name); /* not empty, by any of its names */
 long query_int(struct api *api, const char *name, long min, long max, long absent);
 const char *query_uuid(struct api *api, const char *name);
 const char *query_name(struct api *api, const char *name);

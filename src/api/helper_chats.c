@@ -77,8 +77,8 @@ enum status helper_chats_list(struct api *api)
 {
     struct session_filter filter = {
         .limit = (unsigned)query_int(api, "limit", 1, SESSION_LIST_MAX, SESSION_LIST_MAX),
-        .project_id = query_uuid(api, "project_id"),
-        .helper = query_name(api, "helper"),
+        .project_id = query_given(api, "project_id") ? query_uuid(api, "project_id") : NULL,
+        .helper = query_given(api, "helper") ? query_name(api, "helper") : NULL,
     };
     struct cursor cursor;
     cursor_read(api, &cursor);
@@ -111,10 +111,12 @@ enum status helper_chats_create(struct api *api)
     if (status != ST_OK)
         return status;
     struct session_new new_session = {
-        .title = field_line(api, "title", FIELD_NOT_EMPTY, SESSION_TITLE_MAX),
+        .title = field_line(api, "title", FIELD_OPTIONAL, SESSION_TITLE_MAX),
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
         .helper = field_name(api, "helper"),
     };
+    if (new_session.title && !new_session.title[0])
+        new_session.title = NULL;
     status = fields_check(api);
     if (status == ST_OK && !uuid_v7(&new_session.id))
         status = ST_UNAVAILABLE;

@@ -23,7 +23,7 @@ const char *turns_text_field(struct api *api)
 {
     const char *text = field_long_text(api, "text", FIELD_REQUIRED, (size_t)api->app->settings->max_message_bytes);
     if (text && !text[0])
-        (void)!fault_field(&api->call.fault, "text", "must not be empty");
+        (void)!fault_field(&api->call.fault, field_spelling(api, "text"), "must not be empty");
     return text;
 }
 

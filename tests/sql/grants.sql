@@ -22,7 +22,7 @@ select results_eq(
        where a.attnum > 0 and not a.attisdropped and not has_column_privilege('parley_app', t.oid, a.attnum, 'update')
        order by t.tab, a.attname collate "default" $$,
     $$ select x.tab || '.' || kept from (values
-           ('chat_messages', '{created_at,message_id,parent_id,role,seq,session_id,sibling_index,turn_id,user_id}'),
+           ('chat_messages', '{message_id,parent_id,role,seq,session_id,sibling_index,turn_id,user_id}'),
            ('chat_sessions', '{created_at,session_id,user_id}'),
            ('helpers', '{created_at,display_name,greeting,model,name,system_prompt,updated_at}'),
            ('idempotency_keys', '{key,user_id}'),
