@@ -133,6 +133,9 @@ static enum status read_target(struct api *api, struct thread_name *name, bool *
     bool in_body = field_thread(api, in_query ? &other : name);
     if (in_query && in_body && strcmp(name->text, other.text) != 0)
         (void)!fault_field(&api->call.fault, "thread_id", "contradicts another name of the same field");
+    /* The list calls a thread's name `id`. Who sends that here means one thread, and must not lose all of them. */
+    if (request_query(api->request, "id") || field_present(api, "id"))
+        (void)!fault_field(&api->call.fault, "id", "is called thread_id here");
     *named = in_query || in_body;
     return fields_check(api);
 }

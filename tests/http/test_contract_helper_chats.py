@@ -512,8 +512,24 @@ def test_new_chat_is_no_title(alice):
     front.current = named
     front.save_message("user", "words")
     assert front.load_sessions()[0]["title"] == "My plan"
-    untitled = fetch(alice, SESSIONS, "POST", {}).json["session"]
-    assert untitled["title"] is None
+    for nothing in ({}, {"title": ""}, {"title": None}):
+        assert fetch(alice, SESSIONS, "POST", nothing).json["session"]["title"] is None
+
+
+def test_empty_filters_filter_nothing(alice):
+    made = fetch(alice, SESSIONS, "POST", {}).json["session"]["id"]
+    assert [entry["id"] for entry in fetch(alice, f"{SESSIONS}?helper=&projectId=").json["sessions"]] == [made]
+
+
+def test_a_tab_that_goes_on_with_a_deleted_session_stays_with_its_helper(parley, alice):
+    helper(parley, "keeper")
+    front = FrontEnd(alice, "keeper", project_of(alice))
+    front.handle_new_chat()
+    assert fetch(alice, f"{SESSIONS}?id={front.current['id']}", "DELETE").status == 200
+    with front.send("Are you there?") as told:
+        assert told.rest()[-1].type == "done"
+    (session,) = front.load_sessions()
+    assert (session["helper"], session["projectId"]) == ("keeper", front.project)
 
 
 def test_a_list_has_all_and_pages(alice):
@@ -627,7 +643,7 @@ def test_a_wrong_message_stores_nothing(front, fields, wrong):
 
 
 @pytest.mark.parametrize("body, field", [
-    ({}, "text"), ({"message": ""}, "text"), ({"message": 5}, "message"), ({"message": "x", "threadId": 5}, "threadId"), ({"message": "x", "threadId": ""}, "threadId"),
+    ({}, "text"), ({"message": ""}, "message"), ({"message": 5}, "message"), ({"message": "x", "threadId": 5}, "threadId"), ({"message": "x", "threadId": ""}, "threadId"),
     ({"message": "x", "helper": "No Name"}, "helper"), ({"message": "x", "projectId": "none"}, "projectId"), ({"message": "x", "text": "y"}, "message"),
 ], ids=str)
 def test_a_wrong_chat_begins_nothing(alice, body, field):

@@ -397,6 +397,19 @@ def test_a_thread_that_the_body_names_is_the_one_that_is_cleared(alice, name):
     assert alice.delete(f"{HISTORY}?{name}={kept}", {name: kept}).status == 200
 
 
+def test_a_thread_named_by_another_word_does_not_clear_all(alice):
+    name = stream(alice, "words").thread
+    for answer in (alice.delete(f"{HISTORY}?id={name}"), alice.delete(HISTORY, {"id": name})):
+        assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (400, ["id"])
+    assert [entry["id"] for entry in sessions(alice)] == [name]
+
+
+def test_an_answer_has_the_time_of_its_end(alice):
+    told = stream(alice, words(20))
+    question, answer = (entry["timestamp"] for entry in alice.get(f"{HISTORY}?thread_id={told.thread}").json["messages"])
+    assert question < answer == sessions(alice)[0]["timestamp"], "which is that of the session's last message"
+
+
 def test_clearing_without_a_name_clears_all_of_ones_own(alice, bob):
     """"Without `thread_id`: Deletes ALL user conversations"."""
     names = [stream(alice, f"text {n}").thread for n in range(3)]

@@ -418,7 +418,7 @@ select is(pg_temp.change(word, attname || ' = ' || value), 'message_immutable', 
     from change, unnest(array['kc', 'ke', 'kp', 'kf', 'ki', 'mine', 'new', 'said', 'calls', 'full', 'ks']) word
     where word <> 'ks' or attname <> 'status';
 select is(pg_temp.change('ks', attname || ' = ' || value || ', status = ''complete'''), 'message_immutable', 'ending: ' || attname)
-    from change where attname not in ('content', 'tool_calls', 'metadata', 'tokens', 'status');
+    from change where attname not in ('content', 'tool_calls', 'metadata', 'created_at', 'tokens', 'status');
 select is(pg_temp.change('new', attname || ' = ' || value || ', status = ''streaming'''), 'message_immutable', 'marking: ' || attname)
     from change where attname <> 'status';
 select is(pg_temp.change(word, format('status = %L', status)), case when status = own then 'changed' else 'message_immutable' end, word || ': ' || status)
