@@ -127,12 +127,13 @@ begin
         raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
     end if;
     for v in select * from json_to_recordset(p_sessions) as x (session_id uuid, title text, project_id uuid,
-            project_name text, helper text, thread_name text, thread_fallback text, provider_thread_id text,
+            project_name text, project_created_at timestamptz, helper text, thread_name text, thread_fallback text, provider_thread_id text,
             is_active boolean, created_at timestamptz, updated_at timestamptz, last_message_at timestamptz) loop
         continue when exists (select from parley.chat_sessions s
             where s.user_id = p_user_id and s.session_id = v.session_id);
         if v.project_id is not null then
-            perform parley.legacy_project(p_user_id, v.project_id, null, v.project_name, null, v.created_at);
+            perform parley.legacy_project(p_user_id, v.project_id, null, v.project_name, null,
+                coalesce(v.project_created_at, v.created_at));
         end if;
         insert into parley.chat_sessions (user_id, session_id, project_id, helper, title, title_is_auto, thread_name,
                 provider_thread_id, is_active, created_at, updated_at, last_message_at)

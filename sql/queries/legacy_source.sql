@@ -5,7 +5,7 @@
 -- `message` is null:
 --   owner, session, message, role, content (null: longer than $1 bytes, or none), bytes of it (null: there is none), tool_calls, metadata,
 --   created_at, and of the session: title, project, project's name, helper, thread, provider's thread, is_active, created_at, updated_at,
---   last_message_at
+--   last_message_at, project's created_at
 -- Times without a zone are UTC, for that is the session's. What does not look like a time is none.
 
 -- name: source_begin
@@ -67,16 +67,18 @@ where coalesce(v->>$1, v->>'user_id', v->>'id') is not null
 order by coalesce(v->>$1, v->>'user_id', v->>'id') collate "C";
 
 -- name: source_projects
--- Each with its owner: who was its member first, else a person who stands for the project. The last column is for members alone.
+-- Each with its owner: who was its member first, else a person who stands for the project. What has no time of its own is as old as that
+-- membership. The last column is for members alone.
 declare messages no scroll cursor for
 select (coalesce(o.user_id, 'project-' || d.project_id::text)) collate "C" as owner, d.project_id::text,
     coalesce(v->>'name', v->>'title', 'Project ' || d.project_id::text), v->>'description',
-    case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end, null
+    case when c.at ~ current_setting('parley.moment') then c.at::timestamptz end, null
 from dossier d
 cross join lateral (select to_jsonb(d) as v offset 0) j
 left join (
-    select distinct on (p.project_id) p.project_id, p.user_id::text as user_id from user_projects p
+    select distinct on (p.project_id) p.project_id, p.user_id::text as user_id, to_jsonb(p)->>'created_at' as since from user_projects p
     order by p.project_id, to_jsonb(p)->>'created_at', p.user_id) o on o.project_id = d.project_id
+cross join lateral (select case when v->>'created_at' ~ current_setting('parley.moment') then v->>'created_at' else o.since end as at) c
 order by 1, 2;
 
 -- name: source_members
@@ -106,7 +108,7 @@ select u.user_id::text as owner, u.session_id::text as session,
         - '{role,tool_calls,metadata,created_at,timestamp}'::text[]
         || case jsonb_typeof(e.v->'metadata') when 'object' then e.v->'metadata' else '{}' end end, '{}') as metadata,
     case when t.at ~ current_setting('parley.moment') then t.at::timestamptz end as created_at,
-    u.v->>'title', null, null, null, null, null, null, u.v->>'created_at', u.v->>'updated_at', u.v->>'updated_at'
+    u.v->>'title', null, null, null, null, null, null, u.v->>'created_at', u.v->>'updated_at', u.v->>'updated_at', null
 from (
     select s.user_id, s.session_id, to_jsonb(s) - 'messages' as v, to_jsonb(s.messages) as list from user_sessions s
     order by s.user_id::text collate "C", s.session_id) u
@@ -128,7 +130,7 @@ select (coalesce(s.user_id::text, 'project-' || (sj.v->>'project_id'), 'nobody')
     case when octet_length(m.content) <= $1::integer then m.content end, octet_length(m.content),
     mj.v->'tool_calls', mj.v->'metadata', mj.at as created_at,
     nullif(sj.v->>'title', ''), sj.v->>'project_id', coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), sj.v->>'helper',
-    null, null, sj.v->>'is_active', sj.v->>'created_at', sj.v->>'updated_at', sj.v->>'last_message_at'
+    null, null, sj.v->>'is_active', sj.v->>'created_at', sj.v->>'updated_at', sj.v->>'last_message_at', to_jsonb(d)->>'created_at'
 from sessions s
 cross join lateral (select to_jsonb(s) as v offset 0) sj
 left join dossier d on d.project_id::text = sj.v->>'project_id'
@@ -152,7 +154,8 @@ select (coalesce(v->>'user_id', s.user_id::text, o.user_id, 'project-' || (v->>'
     at as created_at,
     coalesce(nullif(to_jsonb(s)->>'title', ''), to_jsonb(d)->>'name', to_jsonb(d)->>'title'), v->>'project_id',
     coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), null, null, null, to_jsonb(s)->>'is_active',
-    coalesce(to_jsonb(s)->>'created_at', to_jsonb(d)->>'created_at'), to_jsonb(s)->>'updated_at', to_jsonb(s)->>'last_message_at'
+    coalesce(to_jsonb(s)->>'created_at', to_jsonb(d)->>'created_at'), to_jsonb(s)->>'updated_at', to_jsonb(s)->>'last_message_at',
+    to_jsonb(d)->>'created_at'
 from turns t
 cross join lateral (select to_jsonb(t) as v offset 0) j
 cross join lateral (select case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at) c
@@ -185,7 +188,8 @@ select (coalesce(v->>'user_id', 'project-' || (v->>'project_id'), 'nobody')) col
         user_input,raw_text,prompt,question,user_message,input,response,output,answer,assistant_message,completion,reply}'::text[]), '{}') end,
     at as created_at,
     coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), v->>'project_id',
-    coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), null, null, null, null, to_jsonb(d)->>'created_at', null, null
+    coalesce(to_jsonb(d)->>'name', to_jsonb(d)->>'title'), null, null, null, null, to_jsonb(d)->>'created_at', null, null,
+    to_jsonb(d)->>'created_at'
 from turns t
 cross join lateral (select to_jsonb(t) as v offset 0) j
 cross join lateral (select case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at) c
@@ -207,7 +211,7 @@ select s.user_id::text collate "C" as owner, s.id::text collate "C" as session, 
     case when octet_length(m.content) <= $1::integer then m.content end, octet_length(m.content),
     mj.v->'tool_calls', mj.v->'metadata', mj.at as created_at,
     nullif(nullif(sj.v->>'title', ''), 'New Chat'), sj.v->>'project_id', null, sj.v->>'helper', null, sj.v->>'thread_id',
-    sj.v->>'is_active', sj.v->>'created_at', sj.v->>'updated_at', sj.v->>'last_message_at'
+    sj.v->>'is_active', sj.v->>'created_at', sj.v->>'updated_at', sj.v->>'last_message_at', null
 from chat_sessions s
 cross join lateral (select to_jsonb(s) as v offset 0) sj
 left join chat_messages m on m.session_id::text = s.id::text
@@ -217,12 +221,18 @@ left join lateral (
 order by 1, 2, mj.at, case when mj.id ~ '^\d{1,18}$' then mj.id::bigint end, m.ctid;
 
 -- name: source_threads
+-- That application renames user-... to thread-legacy-<its user>, on some day: a session is told by the later name on all days. Where ids are no uuids the
+-- person's own thread alone has both names, and the old one is what makes it the default.
 declare messages no scroll cursor for
-select c.user_id::text collate "C" as owner, (c.user_id::text || '/' || c.thread_id::text) collate "C" as session, c.id::text as message, c.role::text,
+select c.user_id::text collate "C" as owner, (c.user_id::text || '/' || t.name) collate "C" as session, c.id::text as message, c.role::text,
     case when octet_length(c.content) <= $1::integer then c.content end, octet_length(c.content),
     j.v->'tool_calls', j.v->'metadata', j.at as created_at,
-    null, null, null, null, c.thread_id::text, null, null, null, null, null
+    null, null, null, null, case when t.is_final then t.name else c.thread_id::text end, null, null, null, null, null, null
 from conversations c
+cross join lateral (
+    select pg_typeof(c.id) = 'uuid'::regtype as is_final,
+        case when c.thread_id::text = 'user-' || c.user_id::text or (c.thread_id::text like 'user-%' and pg_typeof(c.id) = 'uuid'::regtype)
+            then 'thread-legacy-' || c.user_id::text else c.thread_id::text end as name) t
 cross join lateral (
     select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at
     from (select to_jsonb(c) as v offset 0) x offset 0) j

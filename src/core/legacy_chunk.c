@@ -7,6 +7,7 @@
  */
 #include "core/legacy_chunk.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -155,6 +156,7 @@ static enum status put_project(struct legacy_chunk *chunk, const struct legacy_r
         name = arena_printf(memory(chunk), "Project %.36s", row->project);
     json_put_text(&chunk->sessions, "project_id", project.text);
     json_put_text(&chunk->sessions, "project_name", name);
+    json_put_text(&chunk->sessions, "project_created_at", clean_time(row->project_created_at));
     return ST_OK;
 }
 
@@ -206,6 +208,18 @@ static const char *known_role(const char *role)
     return NULL;
 }
 
+/* Notes something about the row's message: one that is an element of a list by its session and its place there. */
+static void note_message(const struct legacy_chunk *chunk, enum legacy_note note, const struct legacy_row *row)
+{
+    char place[LEGACY_NOTE_ID_MAX + 1];
+    const char *shown = row->message;
+    if (chunk->form->has_places) {
+        snprintf(place, sizeof(place), "%.60s/%s", row->session, row->message);
+        shown = place;
+    }
+    legacy_report_note(chunk->report, note, shown);
+}
+
 /* An array as it is, an object as the one element of one. */
 static void put_tool_calls(struct legacy_chunk *chunk, const struct legacy_row *row)
 {
@@ -213,7 +227,7 @@ static void put_tool_calls(struct legacy_chunk *chunk, const struct legacy_row *
     if (!calls || strcmp(calls, "null") == 0)
         return;
     if ((*calls != '[' && *calls != '{') || !is_text(calls, TOOL_CALLS_MAX)) {
-        legacy_report_note(chunk->report, LEGACY_TOOL_CALLS_LEFT, row->message);
+        note_message(chunk, LEGACY_TOOL_CALLS_LEFT, row);
         return;
     }
     json_write_key(&chunk->messages, "tool_calls");
@@ -224,14 +238,20 @@ static void put_tool_calls(struct legacy_chunk *chunk, const struct legacy_row *
         json_end_array(&chunk->messages);
 }
 
+/* A column that is NULL comes as JSON's null. */
+static bool has_metadata(const struct legacy_row *row)
+{
+    return row->metadata && strcmp(row->metadata, "null") != 0;
+}
+
 /* An object's members behind those that stand already in the object that is written. */
 static void put_members(struct legacy_chunk *chunk, const struct legacy_row *row, bool first)
 {
     const char *metadata = row->metadata;
-    if (!metadata || strcmp(metadata, "null") == 0 || strcmp(metadata, "{}") == 0)
+    if (!has_metadata(row) || strcmp(metadata, "{}") == 0)
         return;
     if (!is_text(metadata, METADATA_MAX))
-        legacy_report_note(chunk->report, LEGACY_METADATA_LEFT, row->message);
+        note_message(chunk, LEGACY_METADATA_LEFT, row);
     else if (*metadata != '{')
         json_put_raw(&chunk->messages, "value", metadata);
     else {
@@ -245,7 +265,7 @@ static void put_members(struct legacy_chunk *chunk, const struct legacy_row *row
 static void put_metadata(struct legacy_chunk *chunk, const struct legacy_row *row, const char *role)
 {
     struct json_writer *json = &chunk->messages;
-    if (!row->metadata && role && !chunk->helper_waits)
+    if (!has_metadata(row) && role && !chunk->helper_waits)
         return;
     json_write_key(json, "metadata");
     json_begin_object(json);
@@ -276,7 +296,7 @@ enum status legacy_chunk_message(struct legacy_chunk *chunk, const struct legacy
     enum legacy_note fault = find_fault(row);
     if (fault != LEGACY_NOTES) {
         chunk->report->messages_skipped++;
-        legacy_report_note(chunk->report, fault, row->message);
+        note_message(chunk, fault, row);
         return ST_OK;
     }
     enum status status = ST_OK;
@@ -286,7 +306,7 @@ enum status legacy_chunk_message(struct legacy_chunk *chunk, const struct legacy
         return status;
     const char *role = known_role(row->role);
     if (!role)
-        legacy_report_note(chunk->report, LEGACY_ROLE_UNKNOWN, row->message);
+        note_message(chunk, LEGACY_ROLE_UNKNOWN, row);
     struct json_writer *json = &chunk->messages;
     json_begin_object(json);
     json_put_text(json, "session_id", chunk->session.text);

@@ -5,19 +5,20 @@
 
 /* Projects stand before the sessions in them; turns, which may belong to sessions, behind those. */
 const struct legacy_form legacy_forms[] = {
-    {"people", "people", LEGACY_PEOPLE, QUERY_SOURCE_PEOPLE, QUERY_COUNT, "id", false},
-    {"projects", "v1", LEGACY_PROJECTS, QUERY_SOURCE_PROJECTS, QUERY_COUNT, "user_id", false},
-    {"members", "v1", LEGACY_PROJECTS, QUERY_SOURCE_MEMBERS, QUERY_COUNT, "user_id", false},
-    {"saves", "saves", LEGACY_MESSAGES, QUERY_SOURCE_SAVES, QUERY_SOURCE_COUNT_SAVES, "id", false},
-    {"v1", "v1", LEGACY_MESSAGES, QUERY_SOURCE_V1, QUERY_SOURCE_COUNT_V1, "user_id", false},
-    {"turns", "v1", LEGACY_MESSAGES, QUERY_SOURCE_TURNS, QUERY_SOURCE_COUNT_TURNS, "user_id", false},
-    {"old turns", "v1", LEGACY_MESSAGES, QUERY_SOURCE_OLD_TURNS, QUERY_SOURCE_COUNT_TURNS, "user_id", false},
+    {"people", "people", LEGACY_PEOPLE, QUERY_SOURCE_PEOPLE, QUERY_COUNT, "id", false, false},
+    {"projects", "v1", LEGACY_PROJECTS, QUERY_SOURCE_PROJECTS, QUERY_COUNT, "user_id", false, false},
+    {"members", "v1", LEGACY_PROJECTS, QUERY_SOURCE_MEMBERS, QUERY_COUNT, "user_id", false, false},
+    {"saves", "saves", LEGACY_MESSAGES, QUERY_SOURCE_SAVES, QUERY_SOURCE_COUNT_SAVES, "id", false, true},
+    {"v1", "v1", LEGACY_MESSAGES, QUERY_SOURCE_V1, QUERY_SOURCE_COUNT_V1, "user_id", false, false},
+    {"turns", "v1", LEGACY_MESSAGES, QUERY_SOURCE_TURNS, QUERY_SOURCE_COUNT_TURNS, "user_id", false, false},
+    {"old turns", "v1", LEGACY_MESSAGES, QUERY_SOURCE_OLD_TURNS, QUERY_SOURCE_COUNT_TURNS, "user_id", false, false},
     {"helper chats", "helper chats", LEGACY_MESSAGES, QUERY_SOURCE_HELPER_CHATS, QUERY_SOURCE_COUNT_HELPER_CHATS, "id",
+     false, false},
+    {"threads", "threads", LEGACY_MESSAGES, QUERY_SOURCE_THREADS, QUERY_SOURCE_COUNT_THREADS, "id", false, false},
+    {"single thread", "single thread", LEGACY_MESSAGES, QUERY_SOURCE_THREADS, QUERY_SOURCE_COUNT_THREADS, "id", true,
      false},
-    {"threads", "threads", LEGACY_MESSAGES, QUERY_SOURCE_THREADS, QUERY_SOURCE_COUNT_THREADS, "id", false},
-    {"single thread", "single thread", LEGACY_MESSAGES, QUERY_SOURCE_THREADS, QUERY_SOURCE_COUNT_THREADS, "id", true},
-    {"usage", "usage", LEGACY_USAGE, QUERY_SOURCE_USAGE, QUERY_COUNT, "id", false},
-    {NULL, NULL, LEGACY_PEOPLE, QUERY_COUNT, QUERY_COUNT, NULL, false},
+    {"usage", "usage", LEGACY_USAGE, QUERY_SOURCE_USAGE, QUERY_COUNT, "id", false, false},
+    {NULL, NULL, LEGACY_PEOPLE, QUERY_COUNT, QUERY_COUNT, NULL, false, false},
 };
 
 enum status legacy_forms_find(struct source *source, bool *there)
@@ -65,7 +66,8 @@ void legacy_row_read(const struct source_stream *stream, struct legacy_row *row)
                                     &row->is_active,
                                     &row->session_created_at,
                                     &row->session_updated_at,
-                                    &row->last_message_at};
+                                    &row->last_message_at,
+                                    &row->project_created_at};
     for (unsigned column = 0; column < sizeof(columns) / sizeof(columns[0]); column++)
         if (columns[column])
             *columns[column] = row_text(rows, stream->row, column);

@@ -17,6 +17,7 @@ struct legacy_form {
     enum query stream, count; /* no count but for messages */
     const char *person;       /* the column by which it knows people */
     bool has_default;         /* its thread user-<id> is the one thread of that person */
+    bool has_places;          /* a message is known by its place in its session; 0: the session has no list */
 };
 
 /* In the order in which they are to be read; ends with a name of NULL. */
@@ -37,7 +38,7 @@ struct legacy_row {
     bool has_content; /* though content is NULL: it is too long */
     const char *tool_calls, *metadata, *created_at;
     const char *title, *project, *project_name, *helper, *thread, *provider_thread, *is_active;
-    const char *session_created_at, *session_updated_at, *last_message_at;
+    const char *session_created_at, *session_updated_at, *last_message_at, *project_created_at;
 };
 void legacy_row_read(const struct source_stream *stream, struct legacy_row *row);
 

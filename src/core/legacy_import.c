@@ -12,6 +12,8 @@
 #include "core/legacy_chunk.h"
 #include "core/legacy_form.h"
 
+#define NO_ID "(empty)" /* what stands in the report for an owner's id that is empty */
+
 /* What is known while a form is read. */
 struct reading {
     struct legacy_import *import;
@@ -110,7 +112,7 @@ static enum status open_owner(struct reading *reading, const struct legacy_perso
     reading->skipped = n == 0 || n > LEGACY_ID_MAX || !utf8_valid(person->id, n);
     if (reading->skipped) {
         reading->report->owners_skipped++;
-        legacy_report_note(reading->report, LEGACY_OWNER_NAMELESS, n ? person->id : "(empty)");
+        legacy_report_note(reading->report, LEGACY_OWNER_NAMELESS, n ? person->id : NO_ID);
         return ST_OK;
     }
     enum status status = legacy_owner_open(&reading->import->legacy, person, &owner);
@@ -139,18 +141,22 @@ static enum status take_message(struct reading *reading)
 {
     struct legacy_row row;
     legacy_row_read(&reading->rows, &row);
+    bool no_list = reading->form->has_places && row.message && strcmp(row.message, "0") == 0;
+    bool is_message = row.message && !no_list;
     enum status status = turn_to_owner(reading, row.owner ? row.owner : "");
-    if (status == ST_OK && row.message && reading->skipped) {
+    if (status == ST_OK && is_message)
+        reading->import->done++;
+    if (status == ST_OK && is_message && reading->skipped) {
         reading->report->messages_skipped++;
-        legacy_report_note(reading->report, LEGACY_OF_SKIPPED_OWNER, row.message);
+        legacy_report_note(reading->report, LEGACY_OF_SKIPPED_OWNER, row.owner && *row.owner ? row.owner : NO_ID);
     }
     if (status != ST_OK || reading->skipped)
         return status;
     if (!is_same(&reading->session, &reading->has_session, row.session))
         status = legacy_chunk_session(&reading->chunk, &row);
-    if (status == ST_OK && row.message && strcmp(row.message, "0") == 0 && reading->form->stream == QUERY_SOURCE_SAVES)
+    if (status == ST_OK && no_list)
         legacy_report_note(reading->report, LEGACY_NO_LIST, row.session);
-    else if (status == ST_OK && row.message)
+    else if (status == ST_OK && is_message)
         status = legacy_chunk_message(&reading->chunk, &row);
     if (status == ST_OK && legacy_chunk_is_full(&reading->chunk))
         status = flush(reading);
@@ -216,7 +222,7 @@ static enum status take_all(struct reading *reading)
     while (status == ST_OK && there) {
         status = take[reading->form->kind](reading);
         if (reading->form->kind == LEGACY_MESSAGES)
-            import->progress(++import->done, import->total);
+            import->progress(import->done, import->total);
         if (status == ST_OK)
             status = source_stream_next(&reading->rows, &there);
     }

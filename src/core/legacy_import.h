@@ -14,7 +14,7 @@
 struct legacy_import {
     struct legacy legacy;
     struct source *source;
-    /* Told now and then how many messages are done, of about how many. */
+    /* Told with every row of messages how many of them are done, of about how many. */
     void (*progress)(int64_t done, int64_t total);
     struct legacy_report reports[LEGACY_FORMS_MAX]; /* filled in */
     int64_t done, total;

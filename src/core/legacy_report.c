@@ -7,47 +7,59 @@
 
 #include <string.h>
 
-static const char *const sentences[LEGACY_NOTES] = {
-    [LEGACY_EMAIL_TAKEN] = "owners left out: an account has their e-mail address (--match-email puts their data there)",
-    [LEGACY_OWNER_NAMELESS] = "owners left out: an id that is empty, too long or not UTF-8",
-    [LEGACY_OF_SKIPPED_OWNER] = "messages left out with their owner",
-    [LEGACY_TOO_LONG] = "messages left out: longer than max_message_bytes",
-    [LEGACY_NO_TEXT] = "messages left out: without role or text",
-    [LEGACY_BAD_TEXT] = "messages left out: not UTF-8",
-    [LEGACY_NO_LIST] = "sessions whose messages are no JSON array",
-    [LEGACY_EMAIL_BAD] = "owners without login: not an e-mail address",
-    [LEGACY_ROLE_UNKNOWN] = "messages stored as assistant's, their own role in metadata.legacy_role",
-    [LEGACY_TOOL_CALLS_LEFT] =
-        "messages without their tool calls: neither array nor object, longer than 256 KiB, or not UTF-8",
-    [LEGACY_METADATA_LEFT] = "messages without their metadata: longer than 64 KiB, or not UTF-8",
-    [LEGACY_TITLE_CUT] = "titles cut to 200 characters",
-    [LEGACY_HELPER_FITTED] = "sessions whose helper's name was made to fit",
-    [LEGACY_HELPER_KEPT] =
-        "sessions whose helper's name cannot fit: it stands in metadata.legacy_helper of the first message",
-    [LEGACY_THREAD_UNNAMED] = "threads under a new name: theirs is empty, too long, or has control characters",
+/* The noun takes an s where there are more than one. */
+static const struct {
+    const char *noun, *rest;
+} sentences[LEGACY_NOTES] = {
+    [LEGACY_EMAIL_TAKEN] = {"owner",
+                            "left out: an account has their e-mail address (--match-email puts their data there)"},
+    [LEGACY_OWNER_NAMELESS] = {"owner", "left out: an id that is empty, too long or not UTF-8"},
+    [LEGACY_OF_SKIPPED_OWNER] = {"message", "left out with the owner"},
+    [LEGACY_TOO_LONG] = {"message", "left out: longer than max_message_bytes"},
+    [LEGACY_NO_TEXT] = {"message", "left out: without role or text"},
+    [LEGACY_BAD_TEXT] = {"message", "left out: not UTF-8"},
+    [LEGACY_NO_LIST] = {"session", "whose messages are no JSON array"},
+    [LEGACY_EMAIL_BAD] = {"owner", "without login: not an e-mail address"},
+    [LEGACY_ROLE_UNKNOWN] = {"message", "stored as assistant's, the old role in metadata.legacy_role"},
+    [LEGACY_TOOL_CALLS_LEFT] = {"message",
+                                "without tool calls: neither array nor object, longer than 256 KiB, or not UTF-8"},
+    [LEGACY_METADATA_LEFT] = {"message", "without metadata: longer than 64 KiB, or not UTF-8"},
+    [LEGACY_TITLE_CUT] = {"title", "cut to 200 characters"},
+    [LEGACY_HELPER_FITTED] = {"session", "whose helper's name was made to fit"},
+    [LEGACY_HELPER_KEPT] = {"session", "whose helper's name cannot fit: it stands in metadata.legacy_helper of the "
+                                       "first message"},
+    [LEGACY_THREAD_UNNAMED] = {"thread", "under a new name: the old one is empty, too long, or has control characters"},
 };
+
+/* What a terminal can show of an id. */
+static void show_id(const char *id, char shown[LEGACY_NOTE_ID_MAX + 1])
+{
+    size_t n = strnlen(id, LEGACY_NOTE_ID_MAX);
+    for (size_t i = 0; i < n; i++)
+        shown[i] = id[i] > ' ' && id[i] <= '~' ? id[i] : '?';
+    shown[n] = '\0';
+}
 
 void legacy_report_note(struct legacy_report *report, enum legacy_note note, const char *id)
 {
     struct legacy_remark *remark = &report->remarks[note];
-    if (remark->count < LEGACY_NOTE_IDS) {
-        char *shown = remark->ids[remark->count];
-        size_t n = strnlen(id, LEGACY_NOTE_ID_MAX);
-        for (size_t i = 0; i < n; i++)
-            shown[i] = id[i];
-        for (size_t i = 0; i < n; i++)
-            if (shown[i] <= ' ' || shown[i] > '~')
-                shown[i] = '?';
-    }
+    char shown[LEGACY_NOTE_ID_MAX + 1];
     remark->count++;
+    show_id(id, shown);
+    if (remark->shown && strcmp(remark->ids[remark->shown - 1], shown) == 0)
+        return;
+    remark->more = remark->shown == LEGACY_NOTE_IDS;
+    if (!remark->more)
+        memcpy(remark->ids[remark->shown++], shown, sizeof(shown));
 }
 
-static void print_remark(const struct legacy_remark *remark, const char *sentence, FILE *out)
+static void print_remark(const struct legacy_remark *remark, enum legacy_note note, FILE *out)
 {
-    fprintf(out, "  %lld %s: ", (long long)remark->count, sentence);
-    for (int i = 0; i < LEGACY_NOTE_IDS && i < remark->count; i++)
+    fprintf(out, "  %lld %s%s %s: ", (long long)remark->count, sentences[note].noun, remark->count == 1 ? "" : "s",
+            sentences[note].rest);
+    for (unsigned i = 0; i < remark->shown; i++)
         fprintf(out, "%s%s", i ? ", " : "", remark->ids[i]);
-    fputs(remark->count > LEGACY_NOTE_IDS ? ", ...\n" : "\n", out);
+    fputs(remark->more ? ", ...\n" : "\n", out);
 }
 
 /* "  owners: 2 new, 1 there already" for what there is of it. */
@@ -66,8 +78,16 @@ static void print_counts(const char *what, const int64_t counts[4], FILE *out)
     fputc('\n', out);
 }
 
+/* Whether a row of it was seen: a session, a project and tokens have an owner, and so has a message. */
+static bool has_rows(const struct legacy_report *report)
+{
+    return report->owners_new || report->owners_there || report->owners_matched || report->owners_skipped;
+}
+
 void legacy_report_print(const struct legacy_report *report, FILE *out)
 {
+    if (!has_rows(report))
+        return;
     fprintf(out, "%s\n", report->form);
     print_counts("owners",
                  (int64_t[]){report->owners_new, report->owners_there, report->owners_matched, report->owners_skipped},
@@ -80,5 +100,5 @@ void legacy_report_print(const struct legacy_report *report, FILE *out)
         fprintf(out, "  tokens: %lld\n", (long long)report->tokens);
     for (int note = 0; note < LEGACY_NOTES; note++)
         if (report->remarks[note].count)
-            print_remark(&report->remarks[note], sentences[note], out);
+            print_remark(&report->remarks[note], (enum legacy_note)note, out);
 }

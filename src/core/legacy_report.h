@@ -35,6 +35,8 @@ enum legacy_note {
 
 struct legacy_remark {
     int64_t count;
+    unsigned shown; /* how many ids are kept */
+    bool more;      /* whether there were others */
     char ids[LEGACY_NOTE_IDS][LEGACY_NOTE_ID_MAX + 1];
 };
 
@@ -49,10 +51,10 @@ struct legacy_report {
     struct legacy_remark remarks[LEGACY_NOTES];
 };
 
-/* Counts a note about the thing with that id. */
+/* Counts a note about the thing with that id, which is kept once when it comes again and again. */
 void legacy_report_note(struct legacy_report *report, enum legacy_note note, const char *id);
 
-/* A paragraph for a form that was read. */
+/* A paragraph for a form that had rows. */
 void legacy_report_print(const struct legacy_report *report, FILE *out);
 
 #endif

@@ -63,15 +63,22 @@ static void watch_signals(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+static void print_progress(int64_t done, int64_t total, const char *end)
+{
+    fprintf(stderr, "%lld of %lld message%s%s", (long long)done, (long long)total, total == 1 ? "" : "s", end);
+}
+
+/* Says it when a second has passed since it was said, or since the first call. */
 static void say_progress(int64_t done, int64_t total)
 {
     static int64_t said;
     int64_t now = clock_monotonic_ms();
+    if (!said)
+        said = now;
     if (now - said < PROGRESS_MS)
         return;
     said = now;
-    fprintf(stderr, "%lld of %lld messages%s", (long long)done, (long long)(done > total ? done : total),
-            isatty(STDERR_FILENO) ? "\r" : "\n");
+    print_progress(done, done > total ? done : total, isatty(STDERR_FILENO) ? "\r" : "\n");
 }
 
 static bool read_order(int argc, char **argv, struct order *order)
@@ -152,6 +159,9 @@ static int run(struct call *call, const struct order *order)
     int end = EX_USAGE;
     if (is_name(import.legacy.source)) {
         enum status status = legacy_import_run(&import);
+        /* The total was a guess; now it is known. */
+        if (status == ST_OK)
+            print_progress(import.done, import.done, "\n");
         print_report(&import);
         end = say_end(status, &call->fault);
     } else

@@ -157,15 +157,37 @@ def test_v1(parley, source, bob):
         assert [(p["project_id"], p["name"], p["is_owner"]) for p in person.get("/api/v1/projects").json] == [(project, "The book", is_owner)]
     plot = ann.get(f"/api/v1/sessions/{number('plot')}").json
     assert (plot["title"], plot["project_id"], plot["is_active"]) == ("Plot", project, False)
+    assert ann.get("/api/v1/projects").json[0]["created_at"].startswith("2023-01-01T00:00:00")
     kept = messages(ann, number("plot"))
     assert [(m["message_id"], m["content"]) for m in kept] == [(number("m1"), "A horror story"), (number("m2"), "Once")]
-    assert kept[0]["metadata"] == {"model": "m"} and kept[0]["created_at"].startswith("2023-01-01T10:00:00")
+    assert [m["metadata"] for m in kept] == [{"model": "m"}, None] and kept[0]["created_at"].startswith("2023-01-01T10:00:00")
     [turns] = [s for s in sessions(ann) if s["title"] == "The book"]
     assert texts(ann, turns["session_id"]) == [("user", "Old?"), ("assistant", "Old!")]
     assert messages(ann, turns["session_id"])[0]["metadata"] == {"mood": "dark"}
     assert [s["session_id"] for s in sessions(ben)] == [number("empty")]
     assert bob.get(f"/api/v1/sessions/{number('plot')}/messages").status == 404
     is_whole(parley)
+
+
+@pytest.mark.parametrize("change, made, joined", [
+    ("alter table dossier drop created_at", "2023-01-01", "2023-01-02"),
+    ("update dossier set created_at = null", "2023-01-01", "2023-01-02"),
+    ("update dossier set created_at = '2022-12-31'", "2022-12-31", "2023-01-02"),
+    ("delete from user_projects", "2023-01-01", None)])
+def test_a_project_is_as_old_as_it_was(parley, source, change, made, joined):
+    """For its owner, for its members, and for whom a session alone has brought to it."""
+    old = source(legacy.V1)
+    ann_id, ben_id, project = (str(uuid.uuid4()) for _ in range(3))
+    old.say("insert into users (user_id) values (%s), (%s)", ann_id, ben_id)
+    old.say("insert into dossier values (%s, 'The book', '2023-01-01')", project)
+    old.say("insert into user_projects values (%s, %s, '2023-01-01'), (%s, %s, '2023-01-02')", ann_id, project, ben_id, project)
+    old.say("insert into sessions (user_id, project_id, created_at) values (%s, %s, '2023-06-06'), (%s, null, '2023-06-06')", ann_id, project, ben_id)
+    old.say(change)
+    bring(parley, old)
+    ann = claim(parley, ann_id)
+    assert [p["created_at"][:10] for p in ann.get("/api/v1/projects").json] == [made]
+    assert run_sql(parley, "select created_at::date::text from parley.projects where user_id = %s", ann_id) == [(made,)]
+    assert [p["created_at"][:10] for p in claim(parley, ben_id).get("/api/v1/projects").json] == ([joined] if joined else [])
 
 
 def test_turns_before_there_were_people(parley, source):
@@ -195,7 +217,7 @@ def test_helper_chats(parley, source, bob):
         old.say("insert into chat_messages (session_id, role, content, tool_calls, created_at) values (%s, 'assistant', '', %s, '2024-01-02')",
                 session, json.dumps(calls))
     report = bring(parley, old)
-    assert "1 sessions whose helper's name was made to fit" in report and "1 sessions whose helper's name cannot fit" in report
+    assert "1 session whose helper's name was made to fit" in report and "1 session whose helper's name cannot fit" in report
     person = claim(parley, user)
     found = {s["title"]: s for s in sessions(person)}
     assert {title: s["helper"] for title, s in found.items()} == {"Hi 0": "brand-voice", "Named": "brand-voice", "Hi 2": None}
@@ -219,7 +241,7 @@ def test_threads(parley, source, bob):
         old.say("insert into conversations (user_id, thread_id, role, content, created_at) values ('u1', %s, 'user', 'Q', '2024-05-01'), "
                 "('u1', %s, 'assistant', 'A', '2024-05-01 00:00:01.5')", name, name)
     report = bring(parley, old)
-    assert new(report, "threads", "messages") == 10 and "2 threads under a new name" in report
+    assert new(report, "threads", "messages") == 10 and "2 threads under a new name: the old one is" in report
     person = claim(parley, "u1", source=old.name)
     assert texts(person, thread) == [("user", "Q"), ("assistant", "A")]
     assert messages(person, thread)[1]["created_at"] == "2024-05-01T00:00:01.500000Z"
@@ -230,6 +252,33 @@ def test_threads(parley, source, bob):
     for entry in person.get("/chat/sessions").json["sessions"]:
         assert person.get(f"/chat/history?thread_id={quote(entry['id'])}").json["message_count"] == 2, entry
     assert bob.get(f"/api/v1/sessions/{thread}").status == 404
+    is_whole(parley)
+
+
+def test_a_thread_renamed_there_is_the_same_here(parley, source):
+    """The statement is that application's own, as its document has it."""
+    rename = "UPDATE conversations SET thread_id = 'thread-legacy-' || user_id WHERE thread_id LIKE 'user-%'"
+    old, single = source(legacy.THREADS), source(legacy.SINGLE_THREAD)
+    for database in (old, single):
+        for n, (user, thread) in enumerate((("u1", "user-u1"), ("u1", "user-u1"), ("u2", "user-u2"), ("u2", "mine"))):
+            database.say("insert into conversations (user_id, thread_id, role, content, created_at) values (%s, %s, 'user', %s, '2024-01-01')",
+                         user, thread, f"text {n}")
+    old.say("insert into conversations (user_id, thread_id, role, content, created_at) values ('u1', 'user-before', 'user', 'text 4', '2024-01-02')")
+    for database, form in ((old, "threads"), (single, "single thread")):
+        bring(parley, database)
+        before = parley.contents()
+        database.say(rename)
+        found = counts(bring(parley, database), form)
+        assert (found["sessions"], found["messages"]["new"]) == ({"new": 0, "there already": 3}, 0)
+        assert parley.contents() == before
+        database.say("insert into conversations (user_id, thread_id, role, content) values ('u1', 'thread-legacy-u1', 'user', 'later')")
+        assert new(bring(parley, database), form, "messages") == 1
+    person = claim(parley, "u1", source=old.name)
+    [session] = sessions(person)
+    assert [text for _, text in texts(person, session["session_id"])] == ["text 0", "text 1", "text 4", "later"]
+    assert thread_names(parley, person) == {"thread-legacy-u1"}
+    person = claim(parley, "u1", source=single.name)
+    assert thread_names(parley, person) == {f"user-{person.user_id}"} and sessions(person)[0]["message_count"] == 3
     is_whole(parley)
 
 
@@ -386,7 +435,8 @@ def test_an_address_that_has_an_account_is_not_believed(parley, source, alice):
     report = bring(parley, old)
     assert sessions(alice) == []
     assert counts(report, "saves")["messages"] == {"new": 1, "there already": 0, "left out": 1}
-    assert "owners left out: an account has their e-mail address" in report and "owners without login: not an e-mail address: 2" in report
+    assert "1 owner left out: an account has their e-mail address" in report and "1 message left out with the owner: 1\n" in report
+    assert "1 owner without login: not an e-mail address: 2" in report
     assert "mine" not in report
     report = bring(parley, old, "--match-email")
     assert counts(report, "people")["owners"]["matched by e-mail"] == 1
@@ -437,9 +487,10 @@ def test_what_cannot_be_kept_is_told(parley, source):
     old.say("insert into user_sessions (user_id, messages) values (1, %s), (1, '{\"not\": \"a list\"}'), (1, null)", json.dumps(list_))
     report = bring(parley, old)
     assert counts(report, "saves")["messages"] == {"new": 4, "there already": 0, "left out": 6}
-    for line in ("1 messages left out: longer than max_message_bytes: 8", "5 messages left out: without role or text: 2, 3, 4, 5, 6",
-                 "2 sessions whose messages are no JSON array: 2, 3", "1 messages without their tool calls",
-                 "1 messages stored as assistant's, their own role in metadata.legacy_role: 7"):
+    for line in ("1 message left out: longer than max_message_bytes: 1/8",
+                 "5 messages left out: without role or text: 1/2, 1/3, 1/4, 1/5, 1/6\n",
+                 "2 sessions whose messages are no JSON array: 2, 3", "1 message without tool calls: neither array nor object, longer than 256 KiB, or not UTF-8: 1/10",
+                 "1 message stored as assistant's, the old role in metadata.legacy_role: 1/7"):
         assert line in report, report
     person = claim(parley, "1", source=old.name)
     [session] = [s for s in sessions(person) if s["message_count"]]
@@ -447,6 +498,60 @@ def test_what_cannot_be_kept_is_told(parley, source):
     assert [(m["role"], m["content"]) for m in kept] == [("user", "kept"), ("assistant", "dark"), ("assistant", "ok"), ("assistant", "ok")]
     assert kept[1]["metadata"] == {"legacy_role": "narrator"} and kept[2]["tool_calls"] == [{"id": "1"}]
     assert kept[3]["metadata"] == {"a": [1]} and kept[3]["created_at"].startswith("2024-03-03")
+
+
+def test_the_report_names_what_it_counts(parley, source, alice):
+    old = source(legacy.SAVES + legacy.THREADS)
+    old.say("insert into users (id, email) values (1, %s), (2, null)", alice.email)
+    list_ = json.dumps([{"role": "user", "content": "x"}] * 4 + [7])
+    old.say("insert into user_sessions (user_id, messages) values (2, '[]'), (2, %s), (1, %s), (1, %s)", list_, list_, list_)
+    report = bring(parley, old)
+    for line in ("1 message left out: without role or text: 2/5", "10 messages left out with the owner: 1",
+                 "1 owner left out: an account has their e-mail address (--match-email puts their data there): 1"):
+        assert f"  {line}\n" in report, report
+    assert [line for line in report.splitlines() if not line.startswith(" ")] == ["source: " + old.name, "people", "saves"]
+    old.say("insert into user_sessions (user_id, messages) select 2, '[1]' from generate_series(1, 5)")
+    assert "6 messages left out: without role or text: 2/5, 5/1, 6/1, 7/1, 8/1, ...\n" in bring(parley, old)
+
+
+def progress(parley, database):
+    done = parley.run("import-legacy", "-c", parley.config, database.conninfo)
+    assert done.returncode == 0
+    found = [re.fullmatch(r"(\d+) of (\d+) messages?", line) for line in done.stderr.splitlines()]
+    assert all(found), done.stderr
+    return [tuple(map(int, line.groups())) for line in found]
+
+
+def test_progress_ends_with_all(parley, source):
+    """What has no message is none, and what is left out is done too."""
+    old = source(legacy.SAVES.replace("messages JSONB NOT NULL", "messages JSONB"))
+    old.say("insert into users (id) values (1)")
+    list_ = json.dumps([{"role": "user", "content": "x"}] * 8 + [7])
+    old.say("insert into user_sessions (user_id, messages) values (1, '[]'), (1, null), (1, '{}'), (1, %s)", list_)
+    assert progress(parley, old) == [(9, 9)]
+    turns = source(legacy.OLD_TURNS)
+    turns.say("insert into turns (raw_text, response) values ('in', 'out')")
+    assert progress(parley, turns) == [(2, 2)]
+
+
+def test_progress_of_a_long_run_is_told_meanwhile(parley, source):
+    old = much(source, 2000)
+    # A row lock that somebody holds for two seconds and a half makes any run a long one.
+    bring(parley, old)
+    old.say("insert into conversations (user_id, thread_id, role, content) select 'user' || n % 7, 'new', 'user', 'x' from generate_series(1, 70) n")
+    connection = parley.postgres.connect("postgres", "parley")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select from parley.user_usage u join parley.legacy_owners o using (user_id) "
+                           "where o.source = %s and o.legacy_id = 'user3' for update of u", (old.name,))
+            process = subprocess.Popen([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo], env=parley.environment(),
+                                       cwd=parley.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            time.sleep(2.5)
+    finally:
+        connection.close()
+    lines = process.communicate(timeout=60)[1].splitlines()
+    assert len(lines) >= 2 and lines[-1] == "2070 of 2070 messages", lines
+    assert all(line.endswith(" of 2070 messages") and not line.startswith("1 ") for line in lines)
 
 
 @pytest.mark.parametrize("at, kept", [
@@ -478,7 +583,7 @@ def test_absurd_totals_and_roles_end_nothing(parley, source):
         old.say("insert into conversations values (%s, %s, 't', 'user', 'x')", n, f"u{n}")
     old.say("insert into conversations values (7, 'u0', 't', repeat('r', 50000000), 'x')")
     report = bring(parley, old)
-    assert "1 messages left out" in report and counts(report, "usage")["tokens"] == 2 * 10**12 + 12
+    assert "1 message left out" in report and counts(report, "usage")["tokens"] == 2 * 10**12 + 12
     for n in range(3):
         person = claim(parley, f"u{n}", source=old.name)
         before = person.get("/chat/sessions").json["total_tokens_used"]
@@ -527,7 +632,7 @@ def test_bytes_that_are_no_text(parley, source):
     old.say("insert into dossier values ('p', '', repeat('d', 20000)), (E'\\xff', E'\\xff', E'\\xff')")
     old.say("insert into user_projects values ('1', 'p'), (E'\\xff', E'\\xff')")
     report = bring(parley, old)
-    assert "1 messages left out: not UTF-8" in report and "1 owners without login" in report
+    assert "1 message left out: not UTF-8" in report and "1 owner without login" in report
     assert counts(report, "projects")["owners"] == {"new": 0, "there already": 1, "left out": 1}
     person = claim(parley, user)
     assert texts(person, session) == [("user", "good")]
