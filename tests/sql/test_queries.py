@@ -122,7 +122,7 @@ def nodes(plan):
     ("message_session", [USER, SESSION_ID], "chat_sessions_pkey"),
     ("message_last", [USER, SESSION_ID, 50], "chat_messages_path_idx"),
     ("message_before", [USER, SESSION_ID, 50, 2000], "chat_messages_path_idx"),
-    ("message_history", [USER, SESSION_ID, 1001, 2147483647, 4194304], "chat_messages_path_idx"),
+    ("message_history", [USER, SESSION_ID, 50, 2000, 4194304], "chat_messages_path_idx"),
     ("message_after", [USER, SESSION_ID, 50, 2000], "chat_messages_path_idx"),
     ("message_offset", [USER, SESSION_ID, 50, 0], "chat_messages_path_idx"),
     ("message_all", [USER, SESSION_ID, 50, 2000], "chat_messages_pkey"),
