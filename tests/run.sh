@@ -199,11 +199,12 @@ tier_unit() {
         cunit unit unit-gcc "$work/build-gcc/unit"
         if have unit unit-valgrind valgrind; then
             cunit unit unit-valgrind valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-                --errors-for-leak-kinds=definite "$work/build-gcc/unit"
+                --errors-for-leak-kinds=definite "$work/build-gcc/unit" &
         fi
     fi
     if build_clang unit; then cunit unit unit-clang "$work/build-clang/unit"; fi
     if build_sanitized unit; then cunit unit unit-sanitized "$work/build-sanitized/unit"; fi
+    wait
 }
 
 tier_sql() {
@@ -223,9 +224,13 @@ tier_http() {
     wait
 }
 
+# What waits more than it works does so beside the rest.
 tier_fault() {
+    local program=$work/build-gcc/parley waits=$tree/tests/fault/test_turns_patience.py
     build_gcc fault || return
-    pytest fault fault "$tree/tests/fault" PARLEY_BIN="$work/build-gcc/parley"
+    pytest fault fault-patience "$waits" PARLEY_BIN="$program" &
+    pytest fault fault "$tree/tests/fault" PARLEY_BIN="$program" PYTEST_ADDOPTS="--ignore=$waits"
+    wait
 }
 
 tier_clients() {
@@ -234,10 +239,15 @@ tier_clients() {
 }
 
 tier_web() {
+    local number=0 half flows='account or chats or craft'
     build_gcc web && have web web node && have web web chromium && have_modules web web browser && have_modules web web page || return
     check web "the page is bundled" node "$tree/src/web/build.mjs" "$work/bundle" || return
-    pytest web web "$tree/tests/web" PARLEY_BIN="$work/build-gcc/parley" PARLEY_WEB="$work/bundle" \
-        WEB_TEST_MODULES="$work/browser/node_modules"
+    # Two browsers at once: one person's flows wait for the other's.
+    for half in "$flows" "not ($flows)"; do
+        pytest web "web-$((++number))" "$tree/tests/web" PARLEY_BIN="$work/build-gcc/parley" PARLEY_WEB="$work/bundle" \
+            WEB_TEST_MODULES="$work/browser/node_modules" PYTEST_ADDOPTS="-k '$half'" &
+    done
+    wait
 }
 
 tier_fuzz() {

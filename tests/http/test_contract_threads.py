@@ -211,11 +211,13 @@ def test_a_thread_that_is_not_there_is_not_made(parley, alice, bob):
     """Another's thread and none at all give the same answer."""
     theirs = stream(bob, "secret").thread
     moved(parley, bob, "old-name")
+    before = parley.contents(but=COUNTERS)
     for name in (theirs, theirs.removeprefix("thread-"), f"thread-{uuid.uuid4()}", "thread-abc124", "user-" + bob.user_id, "old-name", "nonsense"):
         for ask in (lambda n: alice.post(STREAM, {"message": "x", "thread_id": n}), lambda n: alice.post("/chat", {"message": "x", "thread_id": n}),
                     lambda n: alice.get(f"{HISTORY}?thread_id={n}"), lambda n: alice.delete(f"{HISTORY}?thread_id={n}")):
-            answer = unchanged(parley, lambda: ask(name))
+            answer = ask(name)
             assert (answer.status, answer.problem) == (404, "thread_not_found"), (name, answer)
+    assert parley.contents(but=COUNTERS) == before
     assert history(bob, theirs) == [("user", "secret"), ("assistant", "secret")]
 
 

@@ -36,7 +36,7 @@ STATUSES = (400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 501, 505)
 @pytest.fixture(scope="module")
 def alice(parley):
     person = parley.signup()
-    person.ids = walk.belongings(person)
+    person.ids = walk.belongings(parley, person)
     return person
 
 

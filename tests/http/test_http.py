@@ -21,16 +21,16 @@ OTHER_TYPES = {"/metrics": "text/plain; version=0.0.4; charset=utf-8", "/openapi
 _keys = itertools.count(1)
 
 
-def invitation_of(owner):
+def invitation_of(parley, owner):
     """To a project of theirs."""
-    return owner.post(f"/api/v1/projects/{walk.belongings(owner)['project']}/invitations").json["invitation"]
+    return owner.post(f"/api/v1/projects/{walk.belongings(parley, owner)['project']}/invitations").json["invitation"]
 
 
 def good_answers(parley):
     """A good request to every route, each with belongings of its own: ((method, path), answer)."""
     for method, path, access, _ in parley.routes():
         user = person(parley)
-        ids = walk.belongings(user)
+        ids = walk.belongings(parley, user)
         if path.endswith("/restore"):
             user.delete(f"/api/v1/sessions/{ids['session']}")
         body = walk.body(method, path, ids)
@@ -43,7 +43,7 @@ def good_answers(parley):
         elif path.endswith("/password"):
             body = {"current_password": user.password, "new_password": "another password"}
         elif path.endswith("/join"):
-            body = {"invitation": invitation_of(person(parley))}
+            body = {"invitation": invitation_of(parley, person(parley))}
         asker = user if access == "user" else user.anonymous()
         yield (method, path), asker.request(method, walk.fill(path, ids), **({"body": body} if body else {}))
 

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 import walk
+from people import person
 from sse import chat, words
 
 # Counts of requests, which change with each of them.
@@ -17,14 +18,14 @@ COUNTERS = ("user_rates",)
 @pytest.fixture(scope="module")
 def bob_with_all(parley):
     bob = parley.signup()
-    bob.ids = walk.belongings(bob)
+    bob.ids = walk.belongings(parley, bob)
     return bob
 
 
 @pytest.fixture(scope="module")
 def alice(parley):
     alice = parley.signup()
-    alice.ids = walk.belongings(alice)
+    alice.ids = walk.belongings(parley, alice)
     return alice
 
 
@@ -56,8 +57,8 @@ def test_the_owner_gets_through(parley):
     """The walk below proves nothing if its requests were wrong in themselves."""
     order = {"GET": 0, "PUT": 1, "PATCH": 2, "POST": 3, "DELETE": 4}
     for method, path in sorted(walk_routes(parley), key=lambda route: order[route[0]]):
-        owner = parley.signup()
-        owner.ids = walk.belongings(owner)
+        owner = person(parley)
+        owner.ids = walk.belongings(parley, owner)
         answer = ask(owner, method, path, owner.ids)
         # What is not deleted cannot be restored, and says so in its own words.
         assert answer.status < 300 or path.endswith("/restore"), (method, path, answer)
@@ -180,7 +181,7 @@ def test_lists_hold_only_ones_own(alice, bob_with_all):
 
 def test_a_deleted_user_is_nobody_and_leaves_nothing(parley):
     person = parley.signup()
-    walk.belongings(person)
+    walk.belongings(parley, person)
     answer = person.delete("/api/v1/users/me", {"password": person.password})
     assert answer.status == 204, answer
     assert person.get("/api/v1/users/me").status in (401, 404)

@@ -4,6 +4,8 @@ A new route with an id in its path fails the walks until MAKERS knows how a pers
 """
 import uuid
 
+from people import person as quick
+
 PARAMETER = "{id}"
 
 # The path up to a parameter -> what the parameter names.
@@ -44,14 +46,14 @@ BODIES = {
 }
 
 
-def belongings(person):
+def belongings(parley, person):
     """A session, a message in it, a project and a member of it, all of this person, by what MAKERS calls them."""
     project = person.post("/api/v1/projects", {"name": "Theirs"})
     assert project.status == 201, project
     project = project.json["project_id"]
     session = person.session(title="Theirs", project_id=project)
     return {"session": session, "message": person.say(session, "Theirs")["message_id"], "project": project,
-            "member": share(person, person.signup(), project)}
+            "member": share(person, quick(parley), project)}
 
 
 def share(owner, member, project):
