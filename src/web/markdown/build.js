@@ -94,7 +94,7 @@ function cells(name, row, align) {
 function table({ header, rows, align }) {
   const head = element("thead", {}, [element("tr", {}, cells("th", header, align))]);
   const body = element("tbody", {}, rows.map((row) => element("tr", {}, cells("td", row, align))));
-  return element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, [element("table", {}, [head, body])]);
+  return element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, [element("table", { dir: "auto" }, [head, body])]);
 }
 
 function listItem(item) {
@@ -122,9 +122,9 @@ export function blockNodes(token) {
     case "code":
       return [codeBlock(token.text, token.lang)];
     case "blockquote":
-      return [element("blockquote", {}, token.tokens.flatMap(blockNodes))];
+      return [element("blockquote", { dir: "auto" }, token.tokens.flatMap(blockNodes))];
     case "list":
-      return [element(token.ordered ? "ol" : "ul", { start: token.ordered && token.start !== 1 ? token.start : null }, token.items.map(listItem))];
+      return [element(token.ordered ? "ol" : "ul", { dir: "auto", start: token.ordered && token.start !== 1 ? token.start : null }, token.items.map(listItem))];
     case "table":
       return [table(token)];
     case "hr":

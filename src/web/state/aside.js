@@ -9,19 +9,25 @@ import { helpers, projectFilter, projects } from "./store.js";
 const byName = (a, b) => a.name.localeCompare(b.name);
 
 export function startAside() {
-  onTabs("projects", (list) => (projects.value = list));
+  onTabs("projects", learnProjects);
+}
+
+// Who looks at a project that is gone looks at all chats.
+function learnProjects(list) {
+  projects.value = list.sort(byName);
+  if (projectFilter.value && !list.some(({ project_id }) => project_id === projectFilter.value)) chooseProject(null);
 }
 
 // Neither is needed to chat: a failure leaves them out until the next time.
 export async function readAside() {
   const [some, others] = await Promise.allSettled([api.listProjects(), api.listHelpers()]);
-  if (some.status === "fulfilled") projects.value = some.value.sort(byName);
+  if (some.status === "fulfilled") learnProjects(some.value);
   if (others.status === "fulfilled") helpers.value = others.value;
 }
 
 function setProjects(list) {
-  projects.value = list.sort(byName);
-  tellTabs("projects", projects.value);
+  learnProjects(list);
+  tellTabs("projects", list);
 }
 
 export async function addProject(name) {
@@ -39,7 +45,6 @@ export async function removeProject(id) {
   try {
     await api.deleteProject(id);
     setProjects(projects.value.filter(({ project_id }) => project_id !== id));
-    if (projectFilter.value === id) chooseProject(null);
     notify("Project deleted. Its chats are kept.");
   } catch (error) {
     notify(`The project was not deleted. ${sentenceOf(error)}`, { kind: "error" });

@@ -102,7 +102,7 @@ export class Conversation {
   }
 
   itemOf(message, known = null) {
-    const item = { ...message, id: message.message_id, key: known?.key ?? message.message_id };
+    const item = { ...message, id: message.message_id, key: known?.key ?? message.key ?? message.message_id };
     const reasoning = message.metadata?.reasoning ?? known?.reasoning;
     if (typeof reasoning === "string") item.reasoning = reasoning;
     if (known?.error) item.error = known.error;
@@ -375,6 +375,8 @@ export class Conversation {
       if (!sibling) return;
       await api.showBranch(this.id, sibling);
       const page = await api.listMessages(this.id, { limit: 200 });
+      // In the same place of the screen: the focus stays on the button.
+      for (const item of page.items) if (item.message_id === sibling) item.key = message.key;
       this.scrollWish.value = { to: "stay" };
       this.reconcile(page);
       tellTabs("changed", this.id);

@@ -1,7 +1,7 @@
-// The address: / is a new chat, /c/{id} a chat.
+// The address: / is a new chat, /c/{id} a chat, whether there is one or not.
 import { chatId, sidebarOpen } from "./store.js";
 
-const CHAT = /^\/c\/([0-9a-f-]{36})$/i;
+const CHAT = /^\/c\/([\w-]+)$/;
 
 function read() {
   chatId.value = CHAT.exec(location.pathname)?.[1].toLowerCase() ?? null;

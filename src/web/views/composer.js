@@ -86,6 +86,7 @@ function Field({ chat }) {
   };
   return html`<form class="composer" onSubmit=${send}>
     ${isLong && html`<p class="composer-note" role="alert">This is longer than a message may be (${LONGEST / 1024} KB). Send it in parts.</p>`}
+    ${hasUnsent && !isEmpty && html`<p class="composer-note">Send, edit or discard the message above first.</p>`}
     ${!isOnline.value && html`<p class="composer-note"><${Icon} name="cloud" />You are offline. What you write is kept here.</p>`}
     <div class="composer-box">
       <textarea ref=${field} rows="1" aria-label="Message" placeholder="Write a message" enterkeyhint=${isTouch.matches ? "enter" : "send"} value=${text}

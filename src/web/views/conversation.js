@@ -25,7 +25,7 @@ export function ConversationView() {
   }, [name]);
   return html`<div class="conversation">
     ${chat && html`<${Body} key=${chat} chat=${chat} />`}
-    <${Composer} />
+    ${chat?.state.value !== "missing" && html`<${Composer} />`}
   </div>`;
 }
 

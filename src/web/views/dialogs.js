@@ -11,6 +11,7 @@ import { chooseProject } from "../state/sessions.js";
 import { dialog, user } from "../state/store.js";
 import { IconButton } from "./icon.js";
 import { ShortcutsSheet } from "./shortcuts-sheet.js";
+import { newChat } from "./sidebar.js";
 import { FormField, Password } from "./sign-in.js";
 
 const close = () => (dialog.value = null);
@@ -86,7 +87,10 @@ function Project({ project }) {
     setBusy(true);
     try {
       if (project) await changeProject(project.project_id, name);
-      else chooseProject((await addProject(name)).project_id);
+      else {
+        chooseProject((await addProject(name)).project_id);
+        newChat();
+      }
       return close();
     } catch (failure) {
       setBusy(false);

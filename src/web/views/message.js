@@ -78,9 +78,9 @@ function Editor({ chat, item }) {
   return html`<div class="editor">
     <textarea ref=${field} rows="1" aria-label="Edit your message" value=${text} onInput=${(event) => setText(event.currentTarget.value)} onKeyDown=${onKeyDown}></textarea>
     <div class="editor-buttons">
-      <span class="hint">The answer after it starts a new branch.</span>
+      <span class="hint">The version before is kept.</span>
       <button type="button" class="button small" onClick=${leave}>Cancel</button>
-      <button type="button" class="button small primary" disabled=${!text.trim()} onClick=${submit}>Send</button>
+      <button type="button" class="button small primary" title="Send (Ctrl+Enter)" disabled=${!text.trim()} onClick=${submit}>Send</button>
     </div>
   </div>`;
 }
@@ -153,9 +153,9 @@ function Siblings({ chat, item, isBusy }) {
   const { sibling_index: index, sibling_count: count } = item;
   if (!(count > 1)) return null;
   return html`<div class="siblings" role="group" aria-label="Versions">
-    <${IconButton} icon="left" label="Previous version" disabled=${isBusy || index <= 1} onClick=${() => chat.showSibling(item, index - 1)} />
+    <${IconButton} icon="left" label="Previous version" disabled=${isBusy} aria-disabled=${index <= 1} onClick=${() => chat.showSibling(item, index - 1)} />
     <span aria-label=${`Version ${index} of ${count}`} role="img">${index}/${count}</span>
-    <${IconButton} icon="right" label="Next version" disabled=${isBusy || index >= count} onClick=${() => chat.showSibling(item, index + 1)} />
+    <${IconButton} icon="right" label="Next version" disabled=${isBusy} aria-disabled=${index >= count} onClick=${() => chat.showSibling(item, index + 1)} />
   </div>`;
 }
 

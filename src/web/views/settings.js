@@ -4,6 +4,9 @@ export function makeSettings(kit) {
   const { changeMe, changePassword, readUsage, removeMe, signIn, holdToken, sentenceOf } = kit;
   const { doSignOut, endHere, learn, notify, dialog, user } = kit;
 
+  // The server names fields as its API does.
+  const readable = (sentences) => sentences.replaceAll("_", " ").replace(/(^|\. )[a-z]/g, (begin) => begin.toUpperCase());
+
   // A small form: what it sends, what it says when that worked.
   function Form({ title, button, done, save, children, danger }) {
     const form = useRef(null);
@@ -24,7 +27,7 @@ export function makeSettings(kit) {
     };
     return html`<section><h3>${title}</h3><form ref=${form} noValidate onSubmit=${submit}>
       ${children}
-      <div class="form-error" role="alert">${error ? sentenceOf(error) : ""}</div>
+      <div class="form-error" role="alert">${error ? readable(sentenceOf(error)) : ""}</div>
       <button type="submit" class=${danger ? "button danger" : "button"} disabled=${isBusy}>${button}</button>
     </form></section>`;
   }

@@ -48,6 +48,7 @@ export const PLACES = [
   { keys: "enter", text: "Send" },
   { keys: "shift+enter", text: "New line" },
   { keys: "arrowup", text: "Edit your last message (in an empty field)" },
+  { keys: "mod+enter", text: "Send the edited message" },
   { keys: "escape", text: "Stop the answer" },
   { keys: "f2", text: "Rename a chat of the list" },
   { keys: "delete", text: "Delete a chat of the list" },

@@ -88,7 +88,7 @@ function Chats() {
   return html`<${ChatList} />`;
 }
 
-const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
+const THEMES = { auto: "Theme of the system", light: "Light theme", dark: "Dark theme" };
 
 function Person() {
   const name = user.value?.display_name || user.value?.email || "";

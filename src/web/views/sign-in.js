@@ -75,7 +75,7 @@ function withoutEmpty(fields) {
 // What can be seen without asking the server, in the form of its own errors.
 function checked({ email, password }, mode) {
   const errors = [];
-  if (!/^\S+@\S+$/.test(email)) errors.push({ field: "email", message: email ? "is not an e-mail address" : "is needed" });
+  if (!/^\S+@\S+$/.test(email)) errors.push({ field: "email", message: email ? "must be like ada@example.org" : "is needed" });
   if (!password) errors.push({ field: "password", message: "is needed" });
   else if (mode === "up" && [...password].length < 8) errors.push({ field: "password", message: "must have at least 8 characters" });
   return errors.length ? { errors } : null;

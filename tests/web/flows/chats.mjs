@@ -62,7 +62,7 @@ export async function a_reload_shows_the_list_before_the_server_answers({ visit,
 }
 
 export async function projects_hold_chats_together({ visit, need }) {
-  const { page } = await visit();
+  const { context, page } = await visit();
   await signIn(page, await need("person"));
   await ask(page, "Outside");
   const filter = page.getByRole("button", { name: /^Project:/ });
@@ -70,7 +70,6 @@ export async function projects_hold_chats_together({ visit, need }) {
   await page.getByLabel("Name", { exact: true }).fill("Garden");
   await page.getByRole("button", { name: "Create" }).click();
   await page.getByText("No chats in this project yet.").waitFor();
-  await page.getByRole("button", { name: "New chat" }).first().click();
   await page.getByText("In Garden").waitFor();
   await ask(page, "Roses");
   await until(async () => (await chats(page).count()) === 1, "one chat");
@@ -80,6 +79,16 @@ export async function projects_hold_chats_together({ visit, need }) {
   await choose(page, rowMenu(page, "Outside"), "Garden");
   await choose(page, filter, "Garden");
   await until(async () => (await chats(page).count()) === 2, "both in the project");
+  await page.locator(".top-place").getByText("Garden").waitFor();
+
+  // Who looks at a project that another tab deletes looks at all chats again.
+  const other = await context.newPage();
+  await other.goto("/");
+  await choose(other, other.getByRole("button", { name: /^Project:/ }), "Garden");
+  await choose(other, other.getByRole("button", { name: /^Project:/ }), "Delete project");
+  await other.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("button", { name: "Project: All chats" }).waitFor();
+  await until(async () => (await chats(page).count()) === 2, "both without a project");
 }
 
 export async function keys_reach_everything({ visit, need }) {

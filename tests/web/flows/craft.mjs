@@ -65,6 +65,8 @@ export async function every_screen_is_accessible({ visit, need, accessible }) {
     await context.setOffline(false);
     await page.goto("/c/01a1f939-0651-7225-92ac-15fca1885954");
     await page.getByRole("heading", { name: "This chat is not there" }).waitFor();
+    await page.goto("/c/nothing");
+    await page.getByRole("heading", { name: "This chat is not there" }).waitFor();
     await accessible(page);
     await context.close();
   }

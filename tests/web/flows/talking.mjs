@@ -90,8 +90,22 @@ export async function answers_again_and_edits_are_versions_to_leaf_through({ vis
   await answers(page).last().getByText("2/2").waitFor();
   await page.reload();
   await until(async () => (await questions(page).count()) === 2 && /two/.test(await questions(page).last().innerText()), "the same version");
-  await questions(page).last().getByRole("button", { name: "Next version" }).click();
+  await questions(page).last().getByRole("button", { name: "Next version" }).press("Enter");
   await until(async () => /three/.test(await questions(page).last().innerText()), "the second version");
+  assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), "Next version");
+}
+
+export async function each_paragraph_goes_its_own_way({ visit, need }) {
+  const { page } = await visit();
+  await signIn(page, await need("person"));
+  await ask(page, "שלום\n\nEnglish\n\n- פריט");
+  const side = (what) => answers(page).last().getByText(what).evaluate((element) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const [text, box] = [range.getBoundingClientRect(), element.getBoundingClientRect()];
+    return text.left - box.left > box.right - text.right ? "right" : "left";
+  });
+  assert.deepEqual([await side("שלום"), await side("English"), await side("פריט")], ["right", "left", "right"]);
 }
 
 export async function reasoning_and_tools_are_there_to_unfold({ visit, need }) {
