@@ -79,10 +79,11 @@ end
 $$;
 comment on function parley.legacy_tokens(uuid, text, text, bigint) is 'Counts tokens that were used elsewhere, once.';
 
--- Lets p_user_id have a project: as a member of p_owner_id's, or as their own when there is none such (NULL: they are its owner). Answers whether that is
--- new; a project that they have already stays as it is. The claim parley.project is set for the one statement that joins.
+-- Lets p_user_id have a project: as a member of p_owner_id's that p_source has brought, or as their own when there is none such (NULL: they are its owner).
+-- No other database says who may join a project that was made here. Answers whether that is new; a project that they have already stays as it is. The claim parley.project is set for the one statement that joins.
 create or replace function parley.legacy_project(
-    p_user_id uuid, p_project_id uuid, p_owner_id uuid, p_name text, p_description text, p_created_at timestamptz)
+    p_user_id uuid, p_project_id uuid, p_owner_id uuid, p_name text, p_description text, p_created_at timestamptz,
+    p_source text)
     returns boolean
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -96,7 +97,7 @@ begin
     perform set_config('parley.project', p_project_id::text, true);
     insert into parley.user_projects (user_id, project_id, owner_id, name, created_at)
         select p_user_id, p.project_id, p.user_id, p.name, coalesce(p_created_at, now()) from parley.projects p
-            where p.user_id = p_owner_id and p.project_id = p_project_id;
+            where p.user_id = p_owner_id and p.project_id = p_project_id and p.legacy_source = p_source;
     get diagnostics v_joined = row_count;
     perform set_config('parley.project', '', true);
     if v_joined > 0 then
@@ -104,15 +105,15 @@ begin
     end if;
     insert into parley.user_projects (user_id, project_id, owner_id, name, created_at)
         values (p_user_id, p_project_id, p_user_id, p_name, coalesce(p_created_at, now()));
-    insert into parley.projects (user_id, project_id, name, description, created_at)
-        values (p_user_id, p_project_id, p_name, p_description, coalesce(p_created_at, now()));
+    insert into parley.projects (user_id, project_id, name, description, created_at, legacy_source)
+        values (p_user_id, p_project_id, p_name, p_description, coalesce(p_created_at, now()), p_source);
     return true;
 end
 $$;
-comment on function parley.legacy_project(uuid, uuid, uuid, text, text, timestamptz) is 'Brings a project or a membership in.';
+comment on function parley.legacy_project(uuid, uuid, uuid, text, text, timestamptz, text) is 'Brings a project or a membership in.';
 
 -- Makes the sessions of the array p_sessions that are not there; answers how many.
-create or replace function parley.legacy_sessions(p_user_id uuid, p_sessions json)
+create or replace function parley.legacy_sessions(p_user_id uuid, p_sessions json, p_source text)
     returns integer
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -133,10 +134,10 @@ begin
             where s.user_id = p_user_id and s.session_id = v.session_id);
         if v.project_id is not null then
             perform parley.legacy_project(p_user_id, v.project_id, null, v.project_name, null,
-                coalesce(v.project_created_at, v.created_at));
+                coalesce(v.project_created_at, v.created_at), p_source);
         end if;
         insert into parley.chat_sessions (user_id, session_id, project_id, helper, title, title_is_auto, thread_name,
-                provider_thread_id, is_active, created_at, updated_at, last_message_at)
+                provider_thread_id, is_active, created_at, updated_at, last_message_at, legacy_source)
             values (p_user_id, v.session_id, v.project_id, v.helper, v.title, v.title is null,
                 -- The first of the two names that no other session has.
                 (select w.name from unnest(array[v.thread_name, v.thread_fallback]) with ordinality w (name, n)
@@ -144,7 +145,7 @@ begin
                     where s.user_id = p_user_id and s.thread_name = w.name and s.deleted_at is null)
                  order by w.n limit 1),
                 v.provider_thread_id, coalesce(v.is_active, true), coalesce(v.created_at, now()),
-                coalesce(v.updated_at, v.created_at, now()), coalesce(v.last_message_at, v.created_at, now()));
+                coalesce(v.updated_at, v.created_at, now()), coalesce(v.last_message_at, v.created_at, now()), p_source);
         v_added := v_added + 1;
     end loop;
     update parley.user_usage u set session_count = u.session_count + v_added, updated_at = now()
@@ -152,12 +153,12 @@ begin
     return v_added;
 end
 $$;
-comment on function parley.legacy_sessions(uuid, json) is 'Brings sessions in, without their messages.';
+comment on function parley.legacy_sessions(uuid, json, text) is 'Brings sessions in, without their messages.';
 
 -- Appends the messages of the array p_messages that are not there to the active paths of their sessions, in the array's order; answers how many. Those of
--- hidden sessions stay away. Both statements ask in an order that one index alone has: without it any index that begins with the session is taken
+-- hidden sessions stay away, and so do those of sessions that p_source has not brought. Both statements ask in an order that one index alone has: without it any index that begins with the session is taken
 -- for as long as there are no statistics, and all of the session read. What the trigger does for one message, the last statement does here for all of a session at once.
-create or replace function parley.legacy_messages(p_user_id uuid, p_messages json)
+create or replace function parley.legacy_messages(p_user_id uuid, p_messages json, p_source text)
     returns integer
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -167,7 +168,7 @@ declare
     v_added integer;
 begin
     v_before := array(select s from parley.chat_sessions s
-        where s.user_id = p_user_id and s.deleted_at is null and s.session_id in (
+        where s.user_id = p_user_id and s.deleted_at is null and s.legacy_source = p_source and s.session_id in (
             select x.session_id from json_to_recordset(p_messages) as x (session_id uuid))
         order by s.session_id for no key update);
     perform set_config('parley.bulk', 'on', true);
@@ -212,4 +213,4 @@ begin
     return v_added;
 end
 $$;
-comment on function parley.legacy_messages(uuid, json) is 'Brings messages in.';
+comment on function parley.legacy_messages(uuid, json, text) is 'Brings messages in.';

@@ -1,8 +1,9 @@
 /*
  * What another application kept, written here.
  *
- * What must stay true: an address proves nothing, so that data comes into an account which was not made by the import
- * only by a uuid, or when that was asked for.
+ * What must stay true: an address and an id in a table prove nothing, so that data comes into an account which was not
+ * made by an import of the same source only when that was asked for, and never into a session or a project that such an
+ * import has not made.
  */
 #include "core/legacy.h"
 
@@ -64,17 +65,21 @@ static const char *clean_text(struct arena *arena, const char *text, size_t char
     return n && utf8_valid(text, n) ? arena_strndup(arena, text, utf8_prefix(text, n, characters)) : NULL;
 }
 
-/* Whether the person is known by that id there, and whether they are here at all. */
-static enum status look_up(struct legacy *legacy, const struct uuid *user, const char *id, bool *known, bool *here)
+/* What is known of a person. */
+struct standing {
+    bool here;    /* they have an account */
+    bool known;   /* as the owner of that id there */
+    bool brought; /* by that id, however it is spelled */
+};
+
+static enum status look_up(struct legacy *legacy, const struct uuid *user, const char *id, struct standing *standing)
 {
     struct call *call = as_user(legacy, user);
     call->tx.read_only = true;
     const struct db_rows *rows = db_add(&call->tx, QUERY_LEGACY_OWNER, call->user.text, legacy->source, id);
     enum status status = call_run(call);
-    if (status == ST_OK) {
-        *here = row_bool(rows, 0, 0);
-        *known = row_bool(rows, 0, 1);
-    }
+    if (status == ST_OK)
+        *standing = (struct standing){row_bool(rows, 0, 0), row_bool(rows, 0, 1), row_bool(rows, 0, 3)};
     return status;
 }
 
@@ -96,34 +101,43 @@ static enum status match_address(struct legacy *legacy, const struct legacy_pers
                                  struct legacy_owner *owner)
 {
     struct uuid found;
-    bool known = false, here;
+    struct standing standing = {0};
     enum status status = login_find(legacy->call, email, &found);
     if (status == ST_NOT_FOUND) {
         legacy->call->fault = (struct fault){0};
         return ST_OK;
     }
     if (status == ST_OK)
-        status = look_up(legacy, &found, person->id, &known, &here);
+        status = look_up(legacy, &found, person->id, &standing);
     if (status != ST_OK)
         return status;
     owner->user = found;
-    owner->kind = known ? LEGACY_OWNER_THERE : legacy->match_email ? LEGACY_OWNER_MATCHED : LEGACY_OWNER_SKIPPED;
+    owner->kind = standing.known        ? LEGACY_OWNER_THERE
+                  : legacy->match_email ? LEGACY_OWNER_MATCHED
+                                        : LEGACY_OWNER_EMAIL_TAKEN;
     return ST_OK;
+}
+
+bool legacy_owner_is_skipped(const struct legacy_owner *owner)
+{
+    return owner->kind == LEGACY_OWNER_EMAIL_TAKEN || owner->kind == LEGACY_OWNER_ID_TAKEN;
 }
 
 enum status legacy_owner_open(struct legacy *legacy, const struct legacy_person *person, struct legacy_owner *owner)
 {
-    bool known = false, here = false;
+    struct standing standing = {0};
     const char *email = clean_email(legacy->call->arena, person->email);
     *owner = (struct legacy_owner){.kind = LEGACY_OWNER_NEW, .bad_email = person->email && *person->email && !email};
     enum status status = legacy_id(legacy->source, "user", person->id, &owner->user);
     if (status == ST_OK)
-        status = look_up(legacy, &owner->user, person->id, &known, &here);
-    if (status == ST_OK && here)
-        owner->kind = LEGACY_OWNER_THERE;
+        status = look_up(legacy, &owner->user, person->id, &standing);
+    if (status == ST_OK && standing.here)
+        owner->kind = standing.brought   ? LEGACY_OWNER_THERE
+                      : legacy->match_id ? LEGACY_OWNER_MATCHED_ID
+                                         : LEGACY_OWNER_ID_TAKEN;
     else if (status == ST_OK && email)
         status = match_address(legacy, person, email, owner);
-    if (status == ST_OK && !known && owner->kind != LEGACY_OWNER_SKIPPED)
+    if (status == ST_OK && !standing.known && !legacy_owner_is_skipped(owner))
         status = add_owner(legacy, &owner->user, person, email);
     if (status == ST_OK)
         as_user(legacy, &owner->user);
@@ -147,7 +161,7 @@ enum status legacy_project(struct legacy *legacy, const struct legacy_project *p
         legacy->dry_run
             ? db_add(&call->tx, QUERY_LEGACY_PROJECT_PRESENT, call->user.text, id.text)
             : db_add(&call->tx, QUERY_LEGACY_PROJECT, call->user.text, id.text, project->owner ? owner.text : NULL,
-                     name ? name : "Project", description, project->created_at);
+                     name ? name : "Project", description, project->created_at, legacy->source);
     status = call_run(call);
     if (status == ST_OK)
         *added = row_bool(rows, 0, 0) != legacy->dry_run;
@@ -176,13 +190,16 @@ enum status legacy_store(struct legacy *legacy, const char *sessions, const char
     struct call *call = legacy->call;
     call_next(call);
     call->tx.read_only = legacy->dry_run;
-    const struct db_rows *made = db_add(
-        &call->tx, legacy->dry_run ? QUERY_LEGACY_SESSIONS_ABSENT : QUERY_LEGACY_SESSIONS, call->user.text, sessions);
+    const char *user = call->user.text, *source = legacy->source;
+    const struct db_rows *made = legacy->dry_run ? db_add(&call->tx, QUERY_LEGACY_SESSIONS_ABSENT, user, sessions)
+                                                 : db_add(&call->tx, QUERY_LEGACY_SESSIONS, user, sessions, source);
     const struct db_rows *said = db_add(
-        &call->tx, legacy->dry_run ? QUERY_LEGACY_MESSAGES_ABSENT : QUERY_LEGACY_MESSAGES, call->user.text, messages);
+        &call->tx, legacy->dry_run ? QUERY_LEGACY_MESSAGES_ABSENT : QUERY_LEGACY_MESSAGES, user, messages, source);
+    const struct db_rows *foreign_sessions = db_add(&call->tx, QUERY_LEGACY_FOREIGN, user, sessions, source);
+    const struct db_rows *foreign_messages = db_add(&call->tx, QUERY_LEGACY_FOREIGN, user, messages, source);
     enum status status = call_run(call);
     if (status == ST_OK)
-        *stored = (struct legacy_stored){row_int(made, 0, 0), row_int(said, 0, 0)};
+        *stored = (struct legacy_stored){row_int(made, 0, 0), row_int(said, 0, 0), foreign_sessions, foreign_messages};
     return status;
 }
 

@@ -21,6 +21,7 @@ struct legacy {
     const char *source;
     bool dry_run;
     bool match_email; /* an address of an account here means its person */
+    bool match_id;    /* and so does the uuid of one */
 };
 
 /* The id of a thing here. ST_UNAVAILABLE: it could not be hashed. */
@@ -33,9 +34,12 @@ struct legacy_person {
 
 enum legacy_owner_kind {
     LEGACY_OWNER_NEW,
-    LEGACY_OWNER_THERE,   /* imported before, or the account of that very uuid */
-    LEGACY_OWNER_MATCHED, /* the account of their address */
-    LEGACY_OWNER_SKIPPED, /* their address is an account's, and match_email is off */
+    LEGACY_OWNER_THERE,       /* imported before from this source */
+    LEGACY_OWNER_MATCHED,     /* the account of their address */
+    LEGACY_OWNER_MATCHED_ID,  /* the account of their uuid */
+    LEGACY_OWNER_EMAIL_TAKEN, /* skipped: their address is an account's, and match_email is off */
+    LEGACY_OWNER_ID_TAKEN,    /* skipped: their uuid is that of an account that was not imported from this source, and
+                                 match_id is off */
 };
 
 struct legacy_owner {
@@ -44,6 +48,9 @@ struct legacy_owner {
     bool bad_email;   /* there is an address, but it is none */
 };
 
+/* Whether it is one of those that are skipped. */
+bool legacy_owner_is_skipped(const struct legacy_owner *owner);
+
 /* Finds or makes the account of somebody who owns data there. */
 enum status legacy_owner_open(struct legacy *legacy, const struct legacy_person *person,
                               struct legacy_owner *owner) MUST_CHECK;
@@ -51,7 +58,7 @@ enum status legacy_owner_open(struct legacy *legacy, const struct legacy_person 
 /* The following act as legacy->call->user, whom legacy_owner_open has told. */
 
 /* owner: the id there of whose project it is; NULL: the person's own. Where that owner's account here is another than
- * the one made for them, the member gets a project of their own. */
+ * the one made for them, or the project is not one that this source has brought, the member gets one of their own. */
 struct legacy_project {
     const char *id, *owner, *name, *description, *created_at;
 };
@@ -61,9 +68,11 @@ enum status legacy_project(struct legacy *legacy, const struct legacy_project *p
 enum status legacy_tokens(struct legacy *legacy, const char *owner_id, const char *total, int64_t *added) MUST_CHECK;
 
 /* Stores sessions and then messages, as JSON arrays of what sql/functions/legacy.sql names; tells how many of each are
- * new. */
+ * new. A session that is there already stays as it is, without the messages, unless this source has brought it: foreign
+ * has a row with the session's id for each such session and for each message of one, until the call is used again. */
 struct legacy_stored {
     int64_t sessions, messages;
+    const struct db_rows *foreign_sessions, *foreign_messages;
 };
 enum status legacy_store(struct legacy *legacy, const char *sessions, const char *messages,
                          struct legacy_stored *stored) MUST_CHECK;

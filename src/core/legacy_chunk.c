@@ -328,6 +328,14 @@ bool legacy_chunk_is_full(const struct legacy_chunk *chunk)
            chunk->messages_text.len >= BYTES_MAX;
 }
 
+/* Notes each row's session; answers how many they are. */
+static int64_t note_foreign(const struct legacy_chunk *chunk, enum legacy_note note, const struct db_rows *rows)
+{
+    for (unsigned row = 0; row < rows->count; row++)
+        legacy_report_note(chunk->report, note, row_text(rows, row, 0));
+    return rows->count;
+}
+
 enum status legacy_chunk_store(struct legacy_chunk *chunk)
 {
     struct legacy_stored stored;
@@ -341,9 +349,13 @@ enum status legacy_chunk_store(struct legacy_chunk *chunk)
     enum status status = legacy_store(chunk->legacy, sessions, messages, &stored);
     if (status != ST_OK)
         return status;
+    int64_t sessions_left = note_foreign(chunk, LEGACY_SESSION_FOREIGN, stored.foreign_sessions);
+    int64_t messages_left = note_foreign(chunk, LEGACY_OF_FOREIGN_SESSION, stored.foreign_messages);
     chunk->report->sessions_new += stored.sessions;
-    chunk->report->sessions_there += chunk->session_count - stored.sessions;
+    chunk->report->sessions_there += chunk->session_count - stored.sessions - sessions_left;
+    chunk->report->sessions_skipped += sessions_left;
     chunk->report->messages_new += stored.messages;
-    chunk->report->messages_there += chunk->message_count - stored.messages;
+    chunk->report->messages_there += chunk->message_count - stored.messages - messages_left;
+    chunk->report->messages_skipped += messages_left;
     return ST_OK;
 }

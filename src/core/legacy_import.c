@@ -87,20 +87,23 @@ static enum status find_person(struct reading *reading, const char *owner, struc
     return status;
 }
 
-/* A dry run finds nobody whom the people's own form would have made before. */
+/* A dry run finds nobody known whom the people's own form would have made or matched before. */
 static void count_owner(struct reading *reading, struct legacy_owner *owner, const char *id)
 {
-    if (reading->import->legacy.dry_run && reading->is_person && owner->kind == LEGACY_OWNER_NEW)
+    if (reading->import->legacy.dry_run && reading->is_person && !legacy_owner_is_skipped(owner))
         owner->kind = LEGACY_OWNER_THERE;
     int64_t *const counts[] = {
         [LEGACY_OWNER_NEW] = &reading->report->owners_new,
         [LEGACY_OWNER_THERE] = &reading->report->owners_there,
         [LEGACY_OWNER_MATCHED] = &reading->report->owners_matched,
-        [LEGACY_OWNER_SKIPPED] = &reading->report->owners_skipped,
+        [LEGACY_OWNER_MATCHED_ID] = &reading->report->owners_matched_id,
+        [LEGACY_OWNER_EMAIL_TAKEN] = &reading->report->owners_skipped,
+        [LEGACY_OWNER_ID_TAKEN] = &reading->report->owners_skipped,
     };
     ++*counts[owner->kind];
-    if (owner->kind == LEGACY_OWNER_SKIPPED)
-        legacy_report_note(reading->report, LEGACY_EMAIL_TAKEN, id);
+    if (legacy_owner_is_skipped(owner))
+        legacy_report_note(reading->report, owner->kind == LEGACY_OWNER_ID_TAKEN ? LEGACY_ID_TAKEN : LEGACY_EMAIL_TAKEN,
+                           id);
     if (owner->bad_email)
         legacy_report_note(reading->report, LEGACY_EMAIL_BAD, id);
 }
@@ -119,7 +122,7 @@ static enum status open_owner(struct reading *reading, const struct legacy_perso
     if (status != ST_OK)
         return status;
     count_owner(reading, &owner, person->id);
-    reading->skipped = owner.kind == LEGACY_OWNER_SKIPPED;
+    reading->skipped = legacy_owner_is_skipped(&owner);
     forget(reading);
     return ST_OK;
 }

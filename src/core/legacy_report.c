@@ -13,8 +13,12 @@ static const struct {
 } sentences[LEGACY_NOTES] = {
     [LEGACY_EMAIL_TAKEN] = {"owner",
                             "left out: an account has their e-mail address (--match-email puts their data there)"},
+    [LEGACY_ID_TAKEN] = {"owner", "left out: their id has an account here already; --match-id takes them for the same "
+                                  "people"},
     [LEGACY_OWNER_NAMELESS] = {"owner", "left out: an id that is empty, too long or not UTF-8"},
     [LEGACY_OF_SKIPPED_OWNER] = {"message", "left out with the owner"},
+    [LEGACY_SESSION_FOREIGN] = {"session", "left out: their id is here already, and not from this source"},
+    [LEGACY_OF_FOREIGN_SESSION] = {"message", "left out with the session"},
     [LEGACY_TOO_LONG] = {"message", "left out: longer than max_message_bytes"},
     [LEGACY_NO_TEXT] = {"message", "left out: without role or text"},
     [LEGACY_BAD_TEXT] = {"message", "left out: not UTF-8"},
@@ -63,14 +67,14 @@ static void print_remark(const struct legacy_remark *remark, enum legacy_note no
 }
 
 /* "  owners: 2 new, 1 there already" for what there is of it. */
-static void print_counts(const char *what, const int64_t counts[4], FILE *out)
+static void print_counts(const char *what, const int64_t counts[5], FILE *out)
 {
-    static const char *const words[] = {"new", "there already", "matched by e-mail", "left out"};
+    static const char *const words[] = {"new", "there already", "matched by e-mail", "matched by id", "left out"};
     const char *before = "";
-    if (!counts[0] && !counts[1] && !counts[2] && !counts[3])
+    if (!counts[0] && !counts[1] && !counts[2] && !counts[3] && !counts[4])
         return;
     fprintf(out, "  %s: ", what);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (counts[i] || i < 2) {
             fprintf(out, "%s%lld %s", before, (long long)counts[i], words[i]);
             before = ", ";
@@ -81,7 +85,8 @@ static void print_counts(const char *what, const int64_t counts[4], FILE *out)
 /* Whether a row of it was seen: a session, a project and tokens have an owner, and so has a message. */
 static bool has_rows(const struct legacy_report *report)
 {
-    return report->owners_new || report->owners_there || report->owners_matched || report->owners_skipped;
+    return report->owners_new || report->owners_there || report->owners_matched || report->owners_matched_id ||
+           report->owners_skipped;
 }
 
 void legacy_report_print(const struct legacy_report *report, FILE *out)
@@ -90,11 +95,13 @@ void legacy_report_print(const struct legacy_report *report, FILE *out)
         return;
     fprintf(out, "%s\n", report->form);
     print_counts("owners",
-                 (int64_t[]){report->owners_new, report->owners_there, report->owners_matched, report->owners_skipped},
+                 (int64_t[]){report->owners_new, report->owners_there, report->owners_matched,
+                             report->owners_matched_id, report->owners_skipped},
                  out);
-    print_counts("projects", (int64_t[]){report->projects_new, report->projects_there, 0, 0}, out);
-    print_counts("sessions", (int64_t[]){report->sessions_new, report->sessions_there, 0, 0}, out);
-    print_counts("messages", (int64_t[]){report->messages_new, report->messages_there, 0, report->messages_skipped},
+    print_counts("projects", (int64_t[]){report->projects_new, report->projects_there, 0, 0, 0}, out);
+    print_counts("sessions", (int64_t[]){report->sessions_new, report->sessions_there, 0, 0, report->sessions_skipped},
+                 out);
+    print_counts("messages", (int64_t[]){report->messages_new, report->messages_there, 0, 0, report->messages_skipped},
                  out);
     if (report->tokens)
         fprintf(out, "  tokens: %lld\n", (long long)report->tokens);

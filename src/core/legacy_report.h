@@ -12,8 +12,11 @@
 enum legacy_note {
     /* left out */
     LEGACY_EMAIL_TAKEN,
+    LEGACY_ID_TAKEN,
     LEGACY_OWNER_NAMELESS,
     LEGACY_OF_SKIPPED_OWNER,
+    LEGACY_SESSION_FOREIGN,
+    LEGACY_OF_FOREIGN_SESSION,
     LEGACY_TOO_LONG,
     LEGACY_NO_TEXT,
     LEGACY_BAD_TEXT,
@@ -43,9 +46,9 @@ struct legacy_remark {
 struct legacy_report {
     const char *form;
     bool read; /* whether it was there */
-    int64_t owners_new, owners_there, owners_matched, owners_skipped;
+    int64_t owners_new, owners_there, owners_matched, owners_matched_id, owners_skipped;
     int64_t projects_new, projects_there;
-    int64_t sessions_new, sessions_there;
+    int64_t sessions_new, sessions_there, sessions_skipped;
     int64_t messages_new, messages_there, messages_skipped;
     int64_t tokens;
     struct legacy_remark remarks[LEGACY_NOTES];

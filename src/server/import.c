@@ -24,12 +24,12 @@
 #define PROGRESS_MS 1000
 
 struct order {
-    bool dry_run, match_email, help;
+    bool dry_run, match_email, match_id, help;
     const char *source, *file, *conninfo;
 };
 
 static const char usage[] =
-    "usage: parley import-legacy [--dry-run] [--source NAME] [--match-email] [-c FILE] CONNINFO\n"
+    "usage: parley import-legacy [--dry-run] [--source NAME] [--match-email] [--match-id] [-c FILE] CONNINFO\n"
     "\n"
     "Moves the chats of another application into Parley's database. CONNINFO is libpq's (\"dbname=old host=...\", a\n"
     "postgresql:// address, or a database's name); it is only read. Its tables are found on the role's search path;\n"
@@ -38,6 +38,7 @@ static const char usage[] =
     "  --dry-run       read everything, write nothing, say what would be done\n"
     "  --source NAME   what ids of there are told apart by; default: the database's name. Keep it from run to run\n"
     "  --match-email   whose e-mail address has an account here, gets the data there; else such owners are left out\n"
+    "  --match-id      the same for whose id is that of an account that was not imported from there\n"
     "\n"
     "It may be run again at any time: what is there already stays, what is new is added.\n";
 
@@ -83,11 +84,10 @@ static void say_progress(int64_t done, int64_t total)
 
 static bool read_order(int argc, char **argv, struct order *order)
 {
-    static const struct option options[] = {{"dry-run", no_argument, NULL, 'n'},
-                                            {"source", required_argument, NULL, 's'},
-                                            {"match-email", no_argument, NULL, 'm'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"dry-run", no_argument, NULL, 'n'},     {"source", required_argument, NULL, 's'},
+        {"match-email", no_argument, NULL, 'm'}, {"match-id", no_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     *order = (struct order){0};
     int letter;
     optind = 1;
@@ -98,6 +98,8 @@ static bool read_order(int argc, char **argv, struct order *order)
             order->source = optarg;
         else if (letter == 'm')
             order->match_email = true;
+        else if (letter == 'i')
+            order->match_id = true;
         else if (letter == 'h')
             order->help = true;
         else if (letter == 'c')
@@ -152,7 +154,8 @@ static int run(struct call *call, const struct order *order)
         return EX_TEMPFAIL;
     }
     struct legacy_import import = {
-        .legacy = {call, order->source ? order->source : source_name(source), order->dry_run, order->match_email},
+        .legacy = {call, order->source ? order->source : source_name(source), order->dry_run, order->match_email,
+                   order->match_id},
         .source = source,
         .progress = say_progress,
     };

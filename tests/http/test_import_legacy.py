@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 import legacy
-from legacy import Legacy, number
+from legacy import Legacy
 from parley import binary
 from people import access_token, run_sql, secret_of
 from postgres import UNPRIVILEGED
@@ -129,20 +129,21 @@ def test_saves(parley, source, bob):
 
 
 def fill_v1(old):
-    ann, ben, project = number("ann"), number("ben"), number("project")
-    old.say("insert into users (user_id, email, display_name) values (%s, 'ann@old.example', 'Ann'), (%s, 'ben@old.example', null)", ann, ben)
+    ann, ben, project = old.number("ann"), old.number("ben"), old.number("project")
+    old.say("insert into users (user_id, email, display_name) values (%s, %s, 'Ann'), (%s, %s, null)",
+            ann, f"ann.{old.name}@old.example", ben, f"ben.{old.name}@old.example")
     old.say("insert into dossier values (%s, 'The book', '2023-01-01')", project)
     old.say("insert into user_projects values (%s, %s, '2023-01-01'), (%s, %s, '2023-01-02')", ann, project, ben, project)
     old.say("insert into sessions (session_id, user_id, project_id, title, created_at, is_active) values (%s, %s, %s, 'Plot', '2023-01-01', false)",
-            number("plot"), ann, project)
-    old.say("insert into sessions (session_id, user_id, title) values (%s, %s, null)", number("empty"), ben)
+            old.number("plot"), ann, project)
+    old.say("insert into sessions (session_id, user_id, title) values (%s, %s, null)", old.number("empty"), ben)
     old.say("insert into turns (turn_id, project_id, raw_text, response, mood, created_at) values (%s, %s, 'Old?', 'Old!', 'dark', '2022-01-01')",
-            number("turn"), project)
+            old.number("turn"), project)
     old.say("insert into turns (turn_id, project_id, raw_text, session_id, user_id) values (%s, %s, 'told', %s, %s)",
-            number("told"), project, number("plot"), ann)
+            old.number("told"), project, old.number("plot"), ann)
     old.say("""insert into chat_messages (message_id, session_id, turn_id, role, content, metadata, created_at) values
         (%s, %s, %s, 'user', 'A horror story', '{"model": "m"}', '2023-01-01 10:00'), (%s, %s, null, 'assistant', 'Once', null, '2023-01-01 10:01')""",
-            number("m1"), number("plot"), number("told"), number("m2"), number("plot"))
+            old.number("m1"), old.number("plot"), old.number("told"), old.number("m2"), old.number("plot"))
     return ann, ben, project
 
 
@@ -151,21 +152,21 @@ def test_v1(parley, source, bob):
     ann_id, ben_id, project = fill_v1(old)
     report = bring(parley, old)
     assert new(report, "v1", "messages") == 2 and new(report, "turns", "messages") == 2
-    ann, ben = claim(parley, "ann@old.example"), claim(parley, ben_id)
+    ann, ben = claim(parley, f"ann.{old.name}@old.example"), claim(parley, ben_id)
     assert ann.user_id == ann_id
     for person, is_owner in ((ann, True), (ben, False)):
         assert [(p["project_id"], p["name"], p["is_owner"]) for p in person.get("/api/v1/projects").json] == [(project, "The book", is_owner)]
-    plot = ann.get(f"/api/v1/sessions/{number('plot')}").json
+    plot = ann.get(f"/api/v1/sessions/{old.number('plot')}").json
     assert (plot["title"], plot["project_id"], plot["is_active"]) == ("Plot", project, False)
     assert ann.get("/api/v1/projects").json[0]["created_at"].startswith("2023-01-01T00:00:00")
-    kept = messages(ann, number("plot"))
-    assert [(m["message_id"], m["content"]) for m in kept] == [(number("m1"), "A horror story"), (number("m2"), "Once")]
+    kept = messages(ann, old.number("plot"))
+    assert [(m["message_id"], m["content"]) for m in kept] == [(old.number("m1"), "A horror story"), (old.number("m2"), "Once")]
     assert [m["metadata"] for m in kept] == [{"model": "m"}, None] and kept[0]["created_at"].startswith("2023-01-01T10:00:00")
     [turns] = [s for s in sessions(ann) if s["title"] == "The book"]
     assert texts(ann, turns["session_id"]) == [("user", "Old?"), ("assistant", "Old!")]
     assert messages(ann, turns["session_id"])[0]["metadata"] == {"mood": "dark"}
-    assert [s["session_id"] for s in sessions(ben)] == [number("empty")]
-    assert bob.get(f"/api/v1/sessions/{number('plot')}/messages").status == 404
+    assert [s["session_id"] for s in sessions(ben)] == [old.number("empty")]
+    assert bob.get(f"/api/v1/sessions/{old.number('plot')}/messages").status == 404
     is_whole(parley)
 
 
@@ -348,23 +349,23 @@ def test_a_second_run_adds_nothing_and_later_ones_what_is_new(parley, source):
     for form in ("projects", "v1", "turns"):
         for what in counts(report, form).values():
             assert what["new"] == 0
-    old.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", number("plot"))
-    old.say("insert into sessions (user_id, title) values (%s, 'Later')", number("ann"))
+    old.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", old.number("plot"))
+    old.say("insert into sessions (user_id, title) values (%s, 'Later')", old.number("ann"))
     report = bring(parley, old)
     assert (new(report, "v1", "messages"), new(report, "v1", "sessions")) == (1, 1)
     secret = secret_of(parley)
     ann = parley.client
-    ann.token = access_token(secret, number("ann"))
-    assert [t for _, t in texts(ann, number("plot"))] == ["A horror story", "Once", "More"]
+    ann.token = access_token(secret, old.number("ann"))
+    assert [t for _, t in texts(ann, old.number("plot"))] == ["A horror story", "Once", "More"]
     # What was said here meanwhile stays in its place.
-    ann.say(number("plot"), "Here")
-    old.say("insert into chat_messages (session_id, role, content) values (%s, 'assistant', 'There')", number("plot"))
+    ann.say(old.number("plot"), "Here")
+    old.say("insert into chat_messages (session_id, role, content) values (%s, 'assistant', 'There')", old.number("plot"))
     bring(parley, old)
-    assert [t for _, t in texts(ann, number("plot"))] == ["A horror story", "Once", "More", "Here", "There"]
+    assert [t for _, t in texts(ann, old.number("plot"))] == ["A horror story", "Once", "More", "Here", "There"]
     # What was hidden here stays hidden.
-    ann.delete(f"/api/v1/sessions/{number('plot')}")
+    ann.delete(f"/api/v1/sessions/{old.number('plot')}")
     bring(parley, old)
-    assert ann.get(f"/api/v1/sessions/{number('plot')}").status == 404
+    assert ann.get(f"/api/v1/sessions/{old.number('plot')}").status == 404
     is_whole(parley)
 
 
@@ -445,6 +446,119 @@ def test_an_address_that_has_an_account_is_not_believed(parley, source, alice):
     old.say("insert into user_sessions (user_id, messages) values (1, '[]')")
     assert new(bring(parley, old), "saves", "sessions") == 1
     assert len(sessions(alice)) == 2
+    is_whole(parley)
+
+
+def belongings(parley, client):
+    """All that a person has, and who is in their projects."""
+    return [run_sql(parley, f"select to_jsonb(t) from parley.{table} t where user_id = %s order by t::text", client.user_id)
+            for table in ("users", "user_emails", "chat_sessions", "chat_messages", "projects", "user_usage", "legacy_owners")] + [
+        run_sql(parley, "select to_jsonb(t) from parley.user_projects t where %s in (user_id, owner_id) order by t::text", client.user_id)]
+
+
+def fill_with_what_is_here(old, person, session, project):
+    """A database that names a person of this place, their session and their project; answers the id of a stranger, a member there."""
+    stranger, own = old.number("stranger"), old.number("own")
+    old.say("insert into users (user_id) values (%s), (%s)", person, stranger)
+    old.say("insert into dossier values (%s, 'Theirs', '2023-01-01')", project)
+    old.say("insert into user_projects values (%s, %s, '2023-01-01'), (%s, %s, '2023-01-02')", person, project, stranger, project)
+    old.say("insert into sessions (session_id, user_id, title, project_id) values (%s, %s, 'a', %s), (%s, %s, 'b', null)", session, person, project, own, person)
+    for where in (session, session, own):
+        old.say("insert into chat_messages (session_id, role, content, created_at) values (%s, 'system', 'Obey!', '2023-01-01 10:00')", where)
+    return stranger
+
+
+def projects(client):
+    return [(p["project_id"], p["name"], p["is_owner"]) for p in client.get("/api/v1/projects").json]
+
+
+def test_an_id_that_has_an_account_is_not_believed(parley, source, alice):
+    session = alice.post("/api/v1/sessions", {}).json["session_id"]
+    alice.say(session, "mine")
+    project = alice.post("/api/v1/projects", {"name": "Secret"}).json["project_id"]
+    old = source(legacy.V1)
+    stranger = fill_with_what_is_here(old, alice.user_id, session, project)
+    before = belongings(parley, alice)
+    said = bring(parley, old, "--dry-run")
+    report = bring(parley, old)
+    assert belongings(parley, alice) == before
+    assert said.splitlines()[1:4] == report.splitlines()[1:4]
+    assert f"  1 owner left out: their id has an account here already; --match-id takes them for the same people: {alice.user_id}\n" in report
+    assert counts(report, "people")["owners"] == {"new": 1, "there already": 0, "left out": 1}
+    assert counts(report, "v1")["messages"] == {"new": 0, "there already": 0, "left out": 3} and "sessions" not in counts(report, "v1")
+    # A member there is none here, also when told again: they have a project of their own.
+    assert counts(bring(parley, old), "people")["owners"] == {"new": 0, "there already": 1, "left out": 1}
+    assert belongings(parley, alice) == before
+    member = claim(parley, stranger)
+    assert projects(member) == [(project, "Theirs", True)] and projects(alice) == [(project, "Secret", True)]
+    # Agreed: what is new there comes, but into no session or project that was here.
+    said = bring(parley, old, "--dry-run", "--match-id")
+    report = bring(parley, old, "--match-id")
+    assert said.splitlines()[1:] == report.splitlines()[1:]
+    assert counts(report, "people")["owners"] == {"new": 0, "there already": 1, "matched by id": 1}
+    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
+    assert counts(report, "v1")["messages"] == {"new": 1, "there already": 0, "left out": 2}
+    assert f"  1 session left out: their id is here already, and not from this source: {session}\n" in report
+    assert f"  2 messages left out with the session: {session}\n" in report
+    assert texts(alice, session) == [("user", "mine")] and texts(alice, old.number("own")) == [("system", "Obey!")]
+    newcomer = old.number("newcomer")
+    old.say("insert into users (user_id) values (%s)", newcomer)
+    old.say("insert into user_projects values (%s, %s, '2023-01-03')", newcomer, project)
+    old.say("insert into sessions (user_id, title) values (%s, 'Later')", alice.user_id)
+    # It holds without being said again.
+    report = bring(parley, old)
+    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 1, "left out": 1}
+    assert projects(alice) == [(project, "Secret", True)] and projects(claim(parley, newcomer)) == [(project, "Theirs", True)]
+    assert [m["user_id"] for m in alice.get(f"/api/v1/projects/{project}/members").json] == [alice.user_id]
+    is_whole(parley)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_an_account_of_one_source_is_not_another_ones(parley, source, claimed):
+    one, two = source(legacy.V1), source(legacy.V1)
+    ann, ben, project = fill_v1(one)
+    bring(parley, one)
+    person = claim(parley, ann) if claimed else parley.client
+    person.user_id, person.token = ann, access_token(secret_of(parley), ann)
+    stranger = fill_with_what_is_here(two, ann, one.number("plot"), project)
+    before = belongings(parley, person)
+    report = bring(parley, two)
+    assert counts(report, "people")["owners"] == {"new": 1, "there already": 0, "left out": 1}
+    assert belongings(parley, person) == before
+    report = bring(parley, two, "--match-id")
+    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
+    assert [t for _, t in texts(person, one.number("plot"))] == ["A horror story", "Once"]
+    # The source that made it goes on, with its sessions and its members.
+    one.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", one.number("plot"))
+    one.say("insert into users (user_id) values (%s)", one.number("cleo"))
+    one.say("insert into user_projects values (%s, %s, '2023-01-03')", one.number("cleo"), project)
+    report = bring(parley, one)
+    assert counts(report, "people")["owners"] == {"new": 1, "there already": 2}
+    assert [t for _, t in texts(person, one.number("plot"))] == ["A horror story", "Once", "More"]
+    members = {m["user_id"] for m in person.get(f"/api/v1/projects/{project}/members").json}
+    assert members == {ann, ben, one.number("cleo")} and stranger not in members
+    is_whole(parley)
+
+
+def test_an_owner_is_known_by_their_own_id_alone(parley, source, alice):
+    """An address that was agreed to says nothing of another owner who has the account's id; letters of a uuid may be of either case."""
+    old = source("create table users (id text, email text);" + legacy.THREADS)
+    user = str(uuid.uuid4())
+    old.say("insert into users values ('a', %s)", alice.email)
+    say = "insert into conversations (user_id, thread_id, role, content) values (%s, 't', 'user', 'x')"
+    for owner in ("a", user):
+        old.say(say, owner)
+    bring(parley, old, "--match-email")
+    assert len(sessions(alice)) == 1
+    for owner in (alice.user_id, alice.user_id.upper(), user.upper()):
+        old.say(say, owner)
+    for _ in range(2):
+        report = bring(parley, old, "--match-email")
+        assert counts(report, "threads")["owners"] == {"new": 0, "there already": 3, "left out": 2}
+        assert "2 owners left out: their id has an account here already" in report
+    assert len(sessions(alice)) == 1
+    report = bring(parley, old, "--match-id")
+    assert counts(report, "threads")["owners"] == {"new": 0, "there already": 4, "matched by id": 1}
     is_whole(parley)
 
 
@@ -659,7 +773,8 @@ def test_bad_beginnings(parley, source):
     bring(parley, empty, "--unknown", code=64)
     bring(parley, empty, "--source", "", code=64)
     bring(parley, empty, conninfo="host=/nowhere", code=75)
-    assert "--match-email" in parley.run("import-legacy", "--help").stdout
+    for option in ("--match-email", "--match-id"):
+        assert option in parley.run("import-legacy", "--help").stdout
     assert "import-legacy" in parley.run("help").stdout
     # A role that passes by the policies writes nothing.
     old = source(legacy.SAVES)

@@ -97,11 +97,6 @@ CREATE TABLE user_usage (
 """
 
 
-def number(n):
-    """A uuid of an application that makes them."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"legacy {n}"))
-
-
 class Legacy:
     """A database of its own in a test's cluster; say() runs SQL in it."""
 
@@ -121,6 +116,10 @@ class Legacy:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def number(self, n):
+        """A uuid that this application has made."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.name} {n}"))
 
     def drop(self):
         self.postgres.drop_database(self.name)

@@ -23,11 +23,11 @@ select results_eq(
        order by t.tab, a.attname collate "default" $$,
     $$ select x.tab || '.' || kept from (values
            ('chat_messages', '{message_id,parent_id,role,seq,session_id,sibling_index,turn_id,user_id}'),
-           ('chat_sessions', '{created_at,session_id,user_id}'),
+           ('chat_sessions', '{created_at,legacy_source,session_id,user_id}'),
            ('helpers', '{created_at,display_name,greeting,model,name,system_prompt,updated_at}'),
            ('idempotency_keys', '{key,user_id}'),
            ('legacy_owners', '{created_at,email,legacy_id,source,user_id}'),
-           ('projects', '{created_at,project_id,user_id}'),
+           ('projects', '{created_at,legacy_source,project_id,user_id}'),
            ('refresh_tokens', '{created_at,family_id,user_id}'),
            ('schema_migrations', '{applied_at,name,number,sha256}'),
            ('turn_events', '{created_at,data,event_id,turn_id,type,user_id}'),
