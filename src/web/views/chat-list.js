@@ -150,7 +150,7 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
           <time datetime=${session.last_message_at}>${shortTime(session.last_message_at)}</time>
           <span class="chat-preview">${session.preview || "No messages yet"}</span>
         </a>
-        <${Menu} label=${`Options for ${title}`} items=${menuOf(session, edited)} />`}
+        <${Menu} label=${`Options for ${title}`} items=${menuOf(session, edited)} tabindex=${isReached ? 0 : -1} />`}
   </div>`;
 }
 

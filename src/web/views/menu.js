@@ -4,7 +4,7 @@ import { html } from "../lib/html.js";
 import { Icon } from "./icon.js";
 
 // items: {label, icon, run, isDanger, isChosen} or "line". children: what the button shows.
-export function Menu({ label, items, class: extra = "", align = "end", children, onOpen }) {
+export function Menu({ label, items, class: extra = "", align = "end", children, onOpen, tabindex }) {
   const [isOpen, setOpen] = useState(false);
   const button = useRef(null);
   const close = (giveBack) => {
@@ -18,7 +18,7 @@ export function Menu({ label, items, class: extra = "", align = "end", children,
     if (!isOpen) onOpen?.();
   };
   return html`<div class=${`menu ${extra}`}>
-    <button type="button" ref=${button} class=${children ? "menu-button" : "icon-button"} aria-haspopup="menu" aria-expanded=${isOpen} aria-label=${label}
+    <button type="button" ref=${button} class=${children ? "menu-button" : "icon-button"} aria-haspopup="menu" aria-expanded=${isOpen} aria-label=${label} tabindex=${tabindex}
       title=${children ? null : label} onClick=${open}>${children ?? html`<${Icon} name="more" />`}</button>
     ${isOpen && html`<${MenuList} anchor=${button} label=${label} items=${items} align=${align} close=${close} />`}
   </div>`;

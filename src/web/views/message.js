@@ -7,7 +7,7 @@ import { copyText } from "../lib/clipboard.js";
 import { fullTime, messageTime } from "../lib/time.js";
 import { announce, notify } from "../state/notices.js";
 import { toolsOf } from "../state/tools.js";
-import { fitHeight } from "./composer.js";
+import { fitHeight, focusComposer } from "./composer.js";
 import { Icon, IconButton } from "./icon.js";
 import { Markdown } from "./markdown.js";
 
@@ -66,7 +66,7 @@ function Editor({ chat, item }) {
     if (!text.trim()) return;
     chat.editing.value = null;
     chat.send(text, item);
-    document.querySelector(".composer textarea")?.focus();
+    focusComposer();
   };
   const onKeyDown = (event) => {
     if (event.key === "Escape") leave();
@@ -88,6 +88,10 @@ function Editor({ chat, item }) {
 const NAMES = { assistant: "Answer", tool: "Tool", system: "System" };
 
 function Answer({ chat, item, isLast, isBusy }) {
+  const again = ({ detail }) => {
+    chat.regenerate(item);
+    if (!detail) focusComposer(); // by a key: the button goes with the answer
+  };
   const { live } = item;
   const isWriting = item.status === "streaming";
   return html`<article class=${`message answer role-${item.role} ${isWriting ? "is-writing" : ""}`} aria-label=${NAMES[item.role] ?? "Message"} aria-busy=${isWriting} data-key=${item.key}>
@@ -99,7 +103,7 @@ function Answer({ chat, item, isLast, isBusy }) {
     ${!isWriting && html`<div class=${`tools ${isLast ? "is-last" : ""}`}>
       <${Siblings} chat=${chat} item=${item} isBusy=${isBusy} />
       <${CopyButton} text=${item.content} label="Copy answer" />
-      ${item.role === "assistant" && item.parent_id && html`<${IconButton} icon="refresh" label="Answer again" disabled=${isBusy} onClick=${() => chat.regenerate(item)} />`}
+      ${item.role === "assistant" && item.parent_id && html`<${IconButton} icon="refresh" label="Answer again" disabled=${isBusy} onClick=${again} />`}
       <${Time} at=${item.created_at} />
     </div>`}
   </article>`;

@@ -111,6 +111,7 @@ export async function keys_reach_everything({ visit, need }) {
   await page.getByRole("textbox", { name: "Name of the chat" }).waitFor();
   await page.keyboard.press("Escape");
   await row(page, "The first").locator("a:focus").waitFor();
+  assert.equal(await page.locator(".chat-row :is(a, button):not([tabindex='-1'])").count(), 2);
   await page.keyboard.press("Delete");
   await note(page, "Chat deleted.").waitFor();
   await until(async () => (await chats(page).count()) === 1, "one chat");

@@ -74,9 +74,10 @@ export async function answers_again_and_edits_are_versions_to_leaf_through({ vis
   await signIn(page, await need("person"));
   await ask(page, "one");
   await ask(page, "two");
-  await answers(page).last().getByRole("button", { name: "Answer again" }).click();
+  await answers(page).last().getByRole("button", { name: "Answer again" }).press("Enter");
   await page.getByRole("img", { name: "Version 2 of 2" }).waitFor();
   await settled(page);
+  assert.ok(await field(page).evaluate((element) => element === document.activeElement));
   await questions(page).last().hover();
   await questions(page).last().getByRole("button", { name: "Edit message" }).click();
   await page.getByRole("textbox", { name: "Edit your message" }).fill("three");
