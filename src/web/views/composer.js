@@ -65,12 +65,12 @@ function Field({ chat }) {
   const canSend = chat && !turn && !isEmpty && !isLong && !hasUnsent && chat.state.value === "ready";
   useDraft(chat, text);
   useLayoutEffect(() => fitHeight(field.current), [text]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isTouch.matches) field.current?.focus();
   }, []);
   useEffect(() => {
-    // A message that was taken back.
-    if (!hasUnsent && chat && isEmpty) setText(readDraft(chat.id));
+    // A message that was taken back. What was typed meanwhile stays: effects come a moment after what they follow.
+    if (!hasUnsent && chat) setText((now) => (now.trim() ? now : readDraft(chat.id)));
   }, [hasUnsent]);
   const send = (event) => {
     event?.preventDefault();

@@ -1,6 +1,6 @@
 // One message: who said it, what, how it ended, and what can be done with it.
 import { Component } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { html } from "../lib/html.js";
 import { copyText } from "../lib/clipboard.js";
@@ -53,7 +53,7 @@ function Editor({ chat, item }) {
   const field = useRef(null);
   const [text, setText] = useState(item.content);
   useLayoutEffect(() => fitHeight(field.current), [text]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     field.current.focus();
     field.current.setSelectionRange(text.length, text.length);
   }, []);

@@ -1,5 +1,5 @@
 // Signing in and up.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { sentenceOf } from "../api/problem.js";
 import { doSignIn, doSignUp } from "../state/account.js";
@@ -18,7 +18,7 @@ export function SignIn() {
   const form = useRef(null);
   const words = WORDS[mode];
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = "Parley";
     form.current.elements.email.focus();
   }, []);

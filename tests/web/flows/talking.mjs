@@ -175,6 +175,27 @@ export async function a_draft_waits_in_each_chat({ visit, need }) {
   assert.equal(await field(page).inputValue(), "unfinished in a new one");
 }
 
+export async function what_a_quick_hand_types_stays({ visit, need }) {
+  const { page } = await visit();
+  await signIn(page, await need("person"));
+  await ask(page, "First chat");
+  // The key goes down as soon as the new field is there, before it was ever painted.
+  await page.evaluate(() => {
+    const find = () => document.querySelector(".composer textarea");
+    const before = find();
+    new MutationObserver((_, observer) => {
+      if (find() === before) return;
+      observer.disconnect();
+      find().value = "typed at once";
+      find().dispatchEvent(new InputEvent("input", { bubbles: true }));
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await page.keyboard.press("Control+Shift+O");
+  await page.getByRole("heading", { name: /^Good/ }).waitFor();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.locator(".question").filter({ hasText: "typed at once" }).waitFor();
+}
+
 export async function a_helper_greets_and_answers({ visit, need }) {
   await need("helper", "coach", "Coach", "What shall we train today?");
   const person = await need("person");
