@@ -173,16 +173,10 @@ create or replace function parley.copy_lock(p_user_id uuid, p_session_id uuid)
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_leaf uuid;
+    v_session parley.chat_sessions := parley.session_lock(p_user_id, p_session_id);
 begin
-    select s.active_leaf into v_leaf from parley.chat_sessions s
-        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
-        for no key update;
-    if not found then
-        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
-    end if;
     perform parley.turn_settle(p_user_id, p_session_id);
-    return v_leaf;
+    return v_session.active_leaf;
 end
 $$;
 comment on function parley.copy_lock(uuid, uuid) is 'Locks a session and answers the end of its path.';

@@ -103,12 +103,7 @@ as $$
 declare
     v_leaf uuid;
 begin
-    perform from parley.chat_sessions s
-        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
-        for no key update;
-    if not found then
-        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
-    end if;
+    perform parley.session_lock(p_user_id, p_session_id);
     -- The newest descendant's whole line of parents is the wanted path: no later message can follow it.
     with recursive branch as (
         select m.message_id, m.seq from parley.chat_messages m

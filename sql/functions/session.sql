@@ -47,6 +47,27 @@ end
 $$;
 comment on function parley.session_count_up(uuid, integer) is 'Counts a session against the person''s quota.';
 
+-- Locks a session's row for what is about to be changed in it, and answers it; one that is not there or hidden is refused (PA404). message_append,
+-- which every message passes, does the same by itself.
+create or replace function parley.session_lock(p_user_id uuid, p_session_id uuid)
+    returns parley.chat_sessions
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_session parley.chat_sessions;
+begin
+    select * into v_session from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
+        for no key update;
+    if not found then
+        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
+    end if;
+    return v_session;
+end
+$$;
+comment on function parley.session_lock(uuid, uuid) is 'Locks a session''s row and answers it.';
+
 -- Hides a session; parley purge may remove it p_keep later.
 create or replace function parley.session_hide(p_user_id uuid, p_session_id uuid, p_keep interval)
     returns void

@@ -17,12 +17,7 @@ begin
     if p_new then
         perform parley.session_create(p_user_id, p_session_id, null, null, null, p_per_minute, p_at_most);
     end if;
-    perform from parley.chat_sessions s
-        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
-        for no key update;
-    if not found then
-        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
-    end if;
+    perform parley.session_lock(p_user_id, p_session_id);
     perform parley.turn_refuse_second(p_user_id, p_session_id);
     v_stored := parley.transcript_compare(p_user_id, p_session_id, p_messages);
     for v_next in
@@ -89,9 +84,11 @@ begin
         limit p_limit + 1
     loop
         v_count := v_count + 1;
-        select t.messages, t.omitted into messages, omitted
-            from parley.transcript_of(p_user_id, session_id, p_bytes) t;
-        v_left := v_left - octet_length(messages);
+        if v_count <= p_limit then
+            select t.messages, t.omitted into messages, omitted
+                from parley.transcript_of(p_user_id, session_id, p_bytes) t;
+            v_left := v_left - octet_length(messages);
+        end if;
         if v_count > p_limit or v_count > 1 and v_left < 0 then
             messages := null;
             return next;

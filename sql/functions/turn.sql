@@ -35,8 +35,8 @@ $$;
 comment on function parley.turn_settle(uuid, uuid) is 'Ends turns whose process is gone as interrupted.';
 
 -- Lets a turn go on that was taken for interrupted while its process was only cut off from the database: nobody else writes events of a turn, so
--- who brings more is that process. What its end had written is taken back. Answers whether it runs again: not when another runs in the session
--- by now, nor an hour later.
+-- who brings more is that process. What its end had written is taken back; the lease, over by now, is that process's to take anew. Answers whether
+-- it runs again: not when another runs in the session by now, nor an hour later.
 create or replace function parley.turn_revive(p_user_id uuid, p_turn_id uuid)
     returns boolean
     language plpgsql
@@ -61,7 +61,7 @@ begin
         where e.user_id = p_user_id and e.turn_id = p_turn_id and e.event_id = v_turn.last_event_id and e.type = 'error';
     update parley.turn_events e set purge_at = null where e.user_id = p_user_id and e.turn_id = p_turn_id;
     update parley.turns t set status = 'streaming', error_code = null, ended_at = null, prompt_tokens = null,
-            completion_tokens = null, tokens_estimated = false, lease_until = clock_timestamp() + interval '20 s',
+            completion_tokens = null, tokens_estimated = false, lease_until = clock_timestamp(),
             last_event_id = coalesce((select max(e.event_id) from parley.turn_events e
                 where e.user_id = p_user_id and e.turn_id = p_turn_id), 0)
         where t.user_id = p_user_id and t.turn_id = p_turn_id;
@@ -173,12 +173,7 @@ begin
         perform parley.session_create(p_user_id, p_session_id, null, p_project_id, p_helper, p_sessions_per_minute,
             p_sessions);
     end if;
-    select * into v_session from parley.chat_sessions s
-        where s.user_id = p_user_id and s.session_id = p_session_id and s.deleted_at is null
-        for no key update;
-    if not found then
-        raise exception using errcode = 'PA404', message = 'session_not_found', hint = 'No such session.';
-    end if;
+    v_session := parley.session_lock(p_user_id, p_session_id);
     perform parley.turn_refuse_second(p_user_id, p_session_id);
     perform parley.turn_take_quotas(p_user_id, p_turns_per_minute, p_turns_running, p_tokens_per_day);
 
