@@ -18,13 +18,15 @@ end
 $$;
 comment on function parley.project_create(uuid, uuid, text, text) is 'Makes a project.';
 
--- Lets p_user_id join a project of p_owner_id that they are invited to: the caller has read the invitation. The claim parley.project, set for these
--- statements alone, opens the project's row and lets the membership be written. Joining twice changes nothing.
-create or replace function parley.project_join(p_user_id uuid, p_owner_id uuid, p_project_id uuid)
+-- Lets p_user_id join a project of p_owner_id that they are invited to: the caller has read the invitation, which is of p_round. The claim
+-- parley.project, set for these statements alone, opens the project's row and lets the membership be written. Joining twice changes nothing.
+create or replace function parley.project_join(p_user_id uuid, p_owner_id uuid, p_project_id uuid, p_round integer)
     returns setof parley.user_projects
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_is_open boolean;
 begin
     if not exists (select from parley.users u where u.user_id = p_user_id) then
         raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
@@ -34,16 +36,21 @@ begin
         select p_user_id, p.project_id, p.user_id, p.name from parley.projects p
             where p.user_id = p_owner_id and p.project_id = p_project_id
         on conflict (user_id, project_id) do nothing;
+    -- Asked afterwards: the insert may have waited for the end of this person's removal.
+    v_is_open := exists (select from parley.projects p
+        where p.user_id = p_owner_id and p.project_id = p_project_id and p.invitation_round = p_round);
     perform set_config('parley.project', '', true);
-    return query select * from parley.user_projects p where p.user_id = p_user_id and p.project_id = p_project_id;
-    if not found then
-        raise exception using errcode = 'PA404', message = 'project_not_found', hint = 'No such project.';
+    if not v_is_open then
+        raise exception using errcode = 'PA404', message = 'project_not_found',
+            hint = 'No such project, or the invitation to it has ended.';
     end if;
+    return query select * from parley.user_projects p where p.user_id = p_user_id and p.project_id = p_project_id;
 end
 $$;
-comment on function parley.project_join(uuid, uuid, uuid) is 'Makes an invited person a member of a project.';
+comment on function parley.project_join(uuid, uuid, uuid, integer) is 'Makes an invited person a member of a project.';
 
--- Ends a membership: a member's own, or another's by the project's owner. The owner's own membership is the project itself.
+-- Ends a membership: a member's own, or another's by the project's owner; the latter ends the project's invitations too, since who is removed may
+-- hold one. The owner's own membership is the project itself.
 create or replace function parley.project_part(p_user_id uuid, p_project_id uuid, p_member_id uuid)
     returns void
     language plpgsql
@@ -55,6 +62,10 @@ begin
             and (p.user_id = p_user_id or p.owner_id = p_user_id);
     if not found then
         raise exception using errcode = 'PA404', message = 'member_not_found', hint = 'No such member.';
+    end if;
+    if p_member_id <> p_user_id then
+        update parley.projects p set invitation_round = p.invitation_round + 1
+            where p.user_id = p_user_id and p.project_id = p_project_id;
     end if;
 end
 $$;

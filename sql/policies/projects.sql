@@ -5,7 +5,7 @@ alter table parley.projects force row level security;
 
 revoke all on parley.projects from public;
 grant select, insert, delete on parley.projects to :app;
-grant update (name, description, updated_at) on parley.projects to :app;
+grant update (name, description, updated_at, invitation_round) on parley.projects to :app;
 
 drop policy if exists projects_owner_select on parley.projects;
 create policy projects_owner_select on parley.projects for select

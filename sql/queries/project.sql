@@ -21,14 +21,14 @@ from parley.project_update($1::uuid, $2::uuid, $3::text, $4::boolean, $5::text);
 -- name: project_delete
 select parley.project_delete($1::uuid, $2::uuid);
 
--- name: project_owned
--- Whether the project is the person's own.
-select 1 from parley.projects where user_id = $1::uuid and project_id = $2::uuid;
+-- name: project_invitation_round
+-- The round of invitations of a project that is the person's own.
+select invitation_round from parley.projects where user_id = $1::uuid and project_id = $2::uuid;
 
 -- name: project_join
--- $2 the owner, $3 the project.
+-- $2 the owner, $3 the project, $4 the round of the invitation.
 select project_id, name, owner_id = user_id as is_owner, created_at
-from parley.project_join($1::uuid, $2::uuid, $3::uuid);
+from parley.project_join($1::uuid, $2::uuid, $3::uuid, $4::integer);
 
 -- name: project_members
 -- The owner's list is of all members; a member's holds that member alone (the policy shows no others).

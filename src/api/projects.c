@@ -89,7 +89,7 @@ enum status projects_invite(struct api *api)
     char text[INVITATION_TEXT_LEN + 1], ends_at[CLOCK_RFC3339_LEN + 1];
     enum status status = path_uuid(api, 0, &invitation.project);
     if (status == ST_OK)
-        status = project_owned(&api->call, &invitation.project);
+        status = project_invitation_round(&api->call, &invitation.project, &invitation.round);
     if (status == ST_OK)
         status = invitation_sign(api->app->settings, &invitation, text);
     if (status != ST_OK)
@@ -116,7 +116,7 @@ enum status projects_join(struct api *api)
         (void)!fault_field(&api->call.fault, "invitation", "is not valid, or has expired");
     status = fields_check(api);
     if (status == ST_OK)
-        status = project_join(&api->call, &invitation.owner, &invitation.project, &project);
+        status = project_join(&api->call, &invitation.owner, &invitation.project, invitation.round, &project);
     return reply_project(api, status, 200, &project);
 }
 

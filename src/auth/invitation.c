@@ -11,13 +11,27 @@
 #define PURPOSE "parley invitation"
 
 struct fields {
-    unsigned char project[16], owner[16], ends_at[8];
+    unsigned char project[16], owner[16], ends_at[8], round[8];
 };
 
 struct raw {
     struct fields fields;
     unsigned char mac[CRYPTO_SHA256_LEN];
 };
+
+static void write_number(int64_t number, unsigned char bytes[8])
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)((uint64_t)number >> (56 - 8 * i));
+}
+
+static int64_t read_number(const unsigned char bytes[8])
+{
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | bytes[i];
+    return (int64_t)number;
+}
 
 static enum status sign(const struct settings_secret *secret, const struct fields *fields,
                         unsigned char mac[CRYPTO_SHA256_LEN])
@@ -40,8 +54,8 @@ enum status invitation_sign(const struct settings *settings, const struct invita
     struct raw raw;
     uuid_to_bytes(&invitation->project, raw.fields.project);
     uuid_to_bytes(&invitation->owner, raw.fields.owner);
-    for (int i = 0; i < 8; i++)
-        raw.fields.ends_at[i] = (unsigned char)(invitation->ends_at >> (56 - 8 * i));
+    write_number(invitation->ends_at, raw.fields.ends_at);
+    write_number(invitation->round, raw.fields.round);
     if (sign(&settings->jwt_secret, &raw.fields, raw.mac) != ST_OK)
         return ST_UNAVAILABLE;
     crypto_base64url(&raw, sizeof(raw), text);
@@ -56,11 +70,9 @@ enum status invitation_verify(const struct settings *settings, const char *text,
     if (len != INVITATION_TEXT_LEN || crypto_base64url_decode(text, len, &raw, sizeof(raw)) != sizeof(raw) ||
         !(signed_by(&settings->jwt_secret, &raw) || signed_by(&settings->jwt_previous_secret, &raw)))
         return ST_INVALID;
-    uint64_t ends_at = 0;
-    for (int i = 0; i < 8; i++)
-        ends_at = ends_at << 8 | raw.fields.ends_at[i];
     uuid_from_bytes(&invitation->project, raw.fields.project);
     uuid_from_bytes(&invitation->owner, raw.fields.owner);
-    invitation->ends_at = (int64_t)ends_at;
+    invitation->ends_at = read_number(raw.fields.ends_at);
+    invitation->round = read_number(raw.fields.round);
     return invitation->ends_at > now ? ST_OK : ST_INVALID;
 }

@@ -1,9 +1,9 @@
 /*
  * Invitations to a project: signed, not stored.
  *
- * base64url of project id, owner's id (16 bytes each), the second it ends (8 bytes, big-endian), and the HMAC-SHA-256
- * of these under the secret of access tokens. Who holds one may join until it ends, as often as they like; so an owner
- * who removes a member keeps them out for good only once the invitations that they know have ended.
+ * base64url of project id, owner's id (16 bytes each), the second it ends, the project's round of invitations (8 bytes
+ * each, big-endian), and the HMAC-SHA-256 of these under the secret of access tokens. Who holds one may join until it
+ * ends, as often as they like; when the owner removes a member, the next round begins and ends all that were given out.
  */
 #ifndef PARLEY_AUTH_INVITATION_H
 #define PARLEY_AUTH_INVITATION_H
@@ -16,11 +16,12 @@
 #include "base/uuid.h"
 
 #define INVITATION_SECONDS  (7 * 86400)
-#define INVITATION_TEXT_LEN CRYPTO_BASE64_LEN(16 + 16 + 8 + CRYPTO_SHA256_LEN)
+#define INVITATION_TEXT_LEN CRYPTO_BASE64_LEN(16 + 16 + 8 + 8 + CRYPTO_SHA256_LEN)
 
 struct invitation {
     struct uuid project, owner;
     int64_t ends_at; /* seconds since the epoch */
+    int64_t round;   /* for who lets people join to compare */
 };
 
 /* The text of an invitation; ST_UNAVAILABLE when the library fails. */

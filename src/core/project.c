@@ -72,16 +72,22 @@ enum status project_delete(struct call *call, const struct uuid *id)
     return call_run(call);
 }
 
-enum status project_owned(struct call *call, const struct uuid *id)
+enum status project_invitation_round(struct call *call, const struct uuid *id, int64_t *round)
 {
-    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_OWNED, call->user.text, id->text);
+    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_INVITATION_ROUND, call->user.text, id->text);
     enum status status = call_run(call);
-    return status == ST_OK && rows->count == 0 ? not_found(call) : status;
+    if (status == ST_OK && rows->count == 0)
+        return not_found(call);
+    if (status == ST_OK)
+        *round = row_int(rows, 0, 0);
+    return status;
 }
 
-enum status project_join(struct call *call, const struct uuid *owner, const struct uuid *id, struct project *project)
+enum status project_join(struct call *call, const struct uuid *owner, const struct uuid *id, int64_t round,
+                         struct project *project)
 {
-    const struct db_rows *rows = db_add(&call->tx, QUERY_PROJECT_JOIN, call->user.text, owner->text, id->text);
+    const struct db_rows *rows =
+        db_add(&call->tx, QUERY_PROJECT_JOIN, call->user.text, owner->text, id->text, db_int(call->arena, round));
     enum status status = call_run(call);
     if (status == ST_OK)
         read_listed(rows, 0, project);

@@ -53,18 +53,19 @@ enum status project_update(struct call *call, const struct uuid *id, const struc
 /* The owner removes it for all members; a member leaves it. Sessions stay. */
 enum status project_delete(struct call *call, const struct uuid *id) MUST_CHECK;
 
-/* ST_OK when the project is the caller's own; ST_NOT_FOUND. */
-enum status project_owned(struct call *call, const struct uuid *id) MUST_CHECK;
+/* The round that invitations to a project of the caller's own belong to; ST_NOT_FOUND for everybody else. */
+enum status project_invitation_round(struct call *call, const struct uuid *id, int64_t *round) MUST_CHECK;
 
 /* Makes the caller a member of a project of `owner`, which may be theirs already. That they are invited is for who
- * calls to know (auth/invitation.h). ST_NOT_FOUND when it is gone. */
-enum status project_join(struct call *call, const struct uuid *owner, const struct uuid *id,
+ * calls to know (auth/invitation.h). ST_NOT_FOUND when it is gone, or another round has begun. */
+enum status project_join(struct call *call, const struct uuid *owner, const struct uuid *id, int64_t round,
                          struct project *project) MUST_CHECK;
 
 /* All members for the owner, the caller alone for a member; ST_NOT_FOUND for everybody else. */
 enum status project_members(struct call *call, const struct uuid *id, struct project_member_list *list) MUST_CHECK;
 
-/* Ends a membership: the caller's own, or in the caller's own project. ST_NOT_FOUND otherwise, and for the owner. */
+/* Ends a membership: the caller's own, or in the caller's own project, whose invitations end with it. ST_NOT_FOUND
+ * otherwise, and for the owner. */
 enum status project_part(struct call *call, const struct uuid *id, const struct uuid *member) MUST_CHECK;
 
 #endif

@@ -210,3 +210,19 @@ def test_a_member_is_removed_by_the_owner_or_leaves(parley, alice, bob):
     assert cy.delete(members + cy.user_id).status == 204
     assert (names(bob), names(cy), names(alice)) == ([], [], ["P"])
     assert bob.post("/api/v1/sessions", {"project_id": project}).status == 404
+
+
+def test_who_was_removed_stays_out_until_invited_again(parley, alice, bob):
+    project, cy = make(alice), person(parley)
+    text = invite(alice, project)["invitation"]
+    for member in bob, cy:
+        assert member.post(PATH + "/join", {"invitation": text}).status == 200
+    assert cy.delete(f"{one(project)}/members/{cy.user_id}").status == 204
+    assert cy.post(PATH + "/join", {"invitation": text}).status == 200, "who left by themselves may come back"
+    assert alice.delete(f"{one(project)}/members/{bob.user_id}").status == 204
+    answer = bob.post(PATH + "/join", {"invitation": text})
+    assert (answer.problem, names(bob)) == ("project_not_found", [])
+    assert "has ended" in answer.json["detail"]
+    assert names(cy) == ["P"], "the others stay"
+    join(alice, bob, project)
+    assert names(bob) == ["P"]

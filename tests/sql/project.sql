@@ -20,16 +20,18 @@ select parley.project_create(tap.id('ann'), tap.id('q'), 'Kitchen', null);
 
 -- A member. Who is invited is for the caller to know; that nobody joins what is not there, or for another, is known here.
 select tap.become('bob');
-select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('bob'), tap.id('p')) $$, 'PA404', 'project_not_found', 'a project is joined at its owner');
-select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('none')) $$, 'PA404', 'project_not_found', 'and must be there');
-select throws_ok($$ select parley.project_join(tap.id('cy'), tap.id('ann'), tap.id('p')) $$, 'PA401', 'user_gone', 'nobody joins another');
+select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('bob'), tap.id('p'), 1) $$, 'PA404', 'project_not_found', 'a project is joined at its owner');
+select throws_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('none'), 1) $$, 'PA404', 'project_not_found', 'and must be there');
+select throws_ok($$ select parley.project_join(tap.id('cy'), tap.id('ann'), tap.id('p'), 1) $$, 'PA401', 'user_gone', 'nobody joins another');
 select throws_ok(
     $$ insert into parley.user_projects (user_id, project_id, owner_id, name) values (tap.id('bob'), tap.id('p'), tap.id('ann'), 'x') $$,
     '42501', null, 'nor without the claim that opens the project');
 select results_eq(
-    $$ select owner_id, name from parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p')) $$,
+    $$ select owner_id, name from parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p'), 1) $$,
     $$ values (tap.id('ann'), 'Garden') $$, 'an invited person joins');
-select lives_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p')) $$, 'twice is once');
+select lives_ok($$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p'), 1) $$, 'twice is once');
+select throws_ok(
+    $$ select parley.project_join(tap.id('bob'), tap.id('ann'), tap.id('p'), 2) $$, 'PA404', 'project_not_found', 'by an invitation of this round');
 select results_eq($$ select name from parley.user_projects $$, array['Garden'], 'a member''s list has it');
 select is_empty($$ select from parley.projects $$, 'the project itself is closed to the member');
 select tap.claim('project', tap.id('p')::text);

@@ -19,6 +19,7 @@ static int prepare(void)
     memset(settings.jwt_secret.bytes, 'a', 32);
     settings.jwt_previous_secret.len = 0;
     given.ends_at = NOW + INVITATION_SECONDS;
+    given.round = 258;
     return uuid_v7(&given.project) && uuid_v7(&given.owner) && invitation_sign(&settings, &given, text) == ST_OK ? 0
                                                                                                                  : 1;
 }
@@ -36,6 +37,7 @@ static void invitation_tells_what_was_signed(void)
     CU_ASSERT_STRING_EQUAL(read.project.text, given.project.text);
     CU_ASSERT_STRING_EQUAL(read.owner.text, given.owner.text);
     CU_ASSERT_EQUAL(read.ends_at, given.ends_at);
+    CU_ASSERT_EQUAL(read.round, given.round);
 }
 
 static void invitation_ends(void)
