@@ -8,7 +8,7 @@ import { forgetConversations, openConversation } from "./state/conversation.js";
 import { startNews } from "./state/news.js";
 import { startPrefs } from "./state/prefs.js";
 import { startRoute } from "./state/route.js";
-import { openList, startSessions } from "./state/sessions.js";
+import { startList, startSessions } from "./state/sessions.js";
 import { chatId, phase } from "./state/store.js";
 import { App } from "./views/app.js";
 import { startShortcuts } from "./views/shortcuts.js";
@@ -20,7 +20,7 @@ startAside();
 startNews();
 startShortcuts();
 startAccount(() => {
-  openList();
+  startList();
   readAside();
 });
 

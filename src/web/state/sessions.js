@@ -16,6 +16,7 @@ let reading = null; // the one read of the list's begin
 let era = 0; // grows when the filter changes: answers from before are let go
 
 const cacheName = () => `sessions.${user.value.user_id}`;
+const filterName = () => `sessions.project.${user.value.user_id}`;
 
 function keepCopy(items, next) {
   if (!projectFilter.value && user.value) store(cacheName(), { etag, items, next });
@@ -42,8 +43,15 @@ export function openList() {
   return refreshList();
 }
 
+// Where the person was before a reload.
+export function startList() {
+  projectFilter.value = stored(filterName());
+  openList();
+}
+
 export function chooseProject(id) {
   projectFilter.value = id;
+  store(filterName(), id);
   openList();
 }
 

@@ -80,6 +80,9 @@ export async function projects_hold_chats_together({ visit, need }) {
   await choose(page, filter, "Garden");
   await until(async () => (await chats(page).count()) === 2, "both in the project");
   await page.locator(".top-place").getByText("Garden").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Project: Garden" }).waitFor();
+  await until(async () => (await chats(page).count()) === 2, "both in the project after a reload");
 
   // Who looks at a project that another tab deletes looks at all chats again.
   const other = await context.newPage();
@@ -89,6 +92,8 @@ export async function projects_hold_chats_together({ visit, need }) {
   await other.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("button", { name: "Project: All chats" }).waitFor();
   await until(async () => (await chats(page).count()) === 2, "both without a project");
+  await page.reload();
+  await page.getByRole("button", { name: "Project: All chats" }).waitFor();
 }
 
 export async function keys_reach_everything({ visit, need }) {

@@ -1,7 +1,7 @@
 // What people do in a chat.
 import assert from "node:assert/strict";
 import { until } from "../browser.mjs";
-import { answers, ask, chats, field, questions, row, settled, signIn, write } from "../page.mjs";
+import { answers, ask, chats, choose, field, questions, row, rowMenu, settled, signIn, write } from "../page.mjs";
 
 const MARKDOWN = [
   "# A heading", "Some **bold**, *italic*, ~~struck~~ and `code`, 5 &lt; 6, a [link](https://example.org/) and a [bad one](javascript:alert(1)).", "- one\n- two\n  1. deep", "- [x] done\n- [ ] open",
@@ -139,7 +139,9 @@ export async function a_model_that_fails_is_told_with_a_way_on({ visit, need }) 
 }
 
 export async function texts_of_all_kinds_are_text_and_nothing_else({ visit, need }) {
-  const person = await need("person", "<img src=x onerror=alert(1)>");
+  const name = "<img src=x onerror=alert(1)>";
+  await need("helper", "evil", name, `Hello ${name}`);
+  const person = await need("person", name);
   const { page } = await visit();
   await page.addInitScript(() => {
     globalThis.alert = () => console.error("a script ran");
@@ -152,7 +154,25 @@ export async function texts_of_all_kinds_are_text_and_nothing_else({ visit, need
   ].join("\n\n");
   await ask(page, evil);
   await chats(page).first().waitFor();
+  await row(page, "script").first().hover();
+  await choose(page, rowMenu(page, "script"), "Rename");
+  await page.getByRole("textbox", { name: "Name of the chat" }).fill(name);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name, level: 1 }).waitFor();
+  const filter = page.getByRole("button", { name: /^Project:/ });
+  await choose(page, filter, "New project");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByText(`In ${name}`).waitFor();
+  await page.getByRole("radio", { name }).check({ force: true });
+  await page.getByText(`Hello ${name}`).waitFor();
+  await ask(page, "To the helper of that name");
+  await page.locator(".top-place").getByText(`${name} · ${name}`).waitFor();
+  await choose(page, filter, "All chats");
+  await row(page, name).first().locator("a").click();
   const answer = answers(page).last();
+  await answer.getByText("bold").first().waitFor();
+  assert.equal(await page.locator("[onclick], [onerror], [onload]").count(), 0);
   assert.equal(await answer.locator("script, img, svg:not(.icon), iframe, style, form, meta, [onclick], [onerror], a[href^=javascript], a[href^=data]").count(), 0);
   await page.reload();
   await settled(page);
