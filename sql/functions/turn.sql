@@ -65,9 +65,11 @@ begin
             last_event_id = coalesce((select max(e.event_id) from parley.turn_events e
                 where e.user_id = p_user_id and e.turn_id = p_turn_id), 0)
         where t.user_id = p_user_id and t.turn_id = p_turn_id;
-    update parley.chat_messages m set content = '', status = 'streaming', tokens = null
+    update parley.chat_messages m set content = '', status = 'streaming', tokens = null, prompt_tokens = null,
+            tokens_estimated = null
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
-    perform parley.turn_account(p_user_id, v_turn.session_id, -v_turn.prompt_tokens, -v_turn.completion_tokens);
+    perform parley.turn_account(p_user_id, v_turn.session_id, -v_turn.prompt_tokens, -v_turn.completion_tokens,
+        v_turn.tokens_estimated);
     return true;
 end
 $$;
@@ -156,7 +158,7 @@ create or replace function parley.turn_begin(
     p_user_id uuid, p_session_id uuid, p_new boolean, p_project_id uuid, p_helper text, p_model text, p_text text,
     p_parent_id uuid, p_turn_id uuid, p_user_message_id uuid, p_message_id uuid, p_lease interval,
     p_sessions_per_minute integer, p_sessions integer, p_turns_per_minute integer, p_turns_running integer,
-    p_tokens_per_day integer)
+    p_tokens_per_day integer, p_model_default text default null)
     returns table (title text, user_message_id uuid, model text, system_prompt text, id_base bigint)
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -197,15 +199,15 @@ begin
         order by t.turn_id desc
         limit 1;
     insert into parley.turns (user_id, turn_id, session_id, user_message_id, message_id, model, lease_until, id_base)
-        values (p_user_id, p_turn_id, p_session_id, v_user_message, p_message_id, coalesce(p_model, v_helper.model),
+        values (p_user_id, p_turn_id, p_session_id, v_user_message, p_message_id, coalesce(p_model, v_helper.model, p_model_default),
             clock_timestamp() + p_lease, coalesce(v_id_base, 0));
-    return query select s.title, v_user_message, coalesce(p_model, v_helper.model), v_helper.system_prompt,
+    return query select s.title, v_user_message, coalesce(p_model, v_helper.model, p_model_default), v_helper.system_prompt,
             coalesce(v_id_base, 0)
         from parley.chat_sessions s where s.user_id = p_user_id and s.session_id = p_session_id;
 end
 $$;
 comment on function parley.turn_begin(uuid, uuid, boolean, uuid, text, text, text, uuid, uuid, uuid, uuid, interval, integer,
-    integer, integer, integer, integer) is 'Begins a turn with the user''s message and an empty answer.';
+    integer, integer, integer, integer, text) is 'Begins a turn with the user''s message and an empty answer.';
 
 -- One turn more for p_user_id, or a refusal (PA429) beyond one of the limits; 0: no limit.
 create or replace function parley.turn_take_quotas(
@@ -402,22 +404,23 @@ declare
     v_turn parley.turns;
     v_prompt integer;
     v_completion integer := coalesce(p_completion_tokens, (octet_length(p_content) + 3) / 4);
-    v_reasoning text := parley.turn_reasoning(p_user_id, p_turn_id);
+    v_told jsonb;
 begin
     select * into v_turn from parley.turns t where t.user_id = p_user_id and t.turn_id = p_turn_id;
     v_prompt := coalesce(p_prompt_tokens, (select (octet_length(m.content) + 3) / 4 from parley.chat_messages m
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.user_message_id), 0);
+    v_turn.model := coalesce(p_model, v_turn.model);
+    v_told := jsonb_strip_nulls(jsonb_build_object('model', v_turn.model, 'reasoning', parley.turn_reasoning(p_user_id, p_turn_id)));
     update parley.turns t set status = p_status, finish_reason = p_finish_reason, error_code = p_error_code,
-            model = coalesce(p_model, t.model), prompt_tokens = v_prompt, completion_tokens = v_completion,
+            model = v_turn.model, prompt_tokens = v_prompt, completion_tokens = v_completion,
             tokens_estimated = p_estimated, ended_at = clock_timestamp(), lease_until = null
         where t.user_id = p_user_id and t.turn_id = p_turn_id;
     update parley.turn_events e set purge_at = clock_timestamp() + interval '1 day'
         where e.user_id = p_user_id and e.turn_id = p_turn_id;
     update parley.chat_messages m set content = p_content, tool_calls = p_tool_calls, status = p_status,
-            tokens = v_completion,
+            tokens = v_completion, prompt_tokens = v_prompt, tokens_estimated = p_estimated,
             created_at = greatest(m.created_at, now()),
-            metadata = case when v_reasoning is null then m.metadata
-                else coalesce(m.metadata, '{}') || jsonb_build_object('reasoning', v_reasoning) end
+            metadata = nullif(coalesce(m.metadata, '{}') || v_told, '{}')
         where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
     update parley.chat_sessions s set
             preview = case when s.active_leaf = v_turn.message_id and p_content <> '' then left(p_content, 60)
@@ -425,7 +428,7 @@ begin
             last_message_at = greatest(s.last_message_at, now()),
             updated_at = now()
         where s.user_id = p_user_id and s.session_id = v_turn.session_id;
-    perform parley.turn_account(p_user_id, v_turn.session_id, v_prompt, v_completion);
+    perform parley.turn_account(p_user_id, v_turn.session_id, v_prompt, v_completion, p_estimated);
 end
 $$;
 comment on function parley.turn_end(uuid, uuid, text, text, jsonb, text, text, text, integer, integer, boolean)
@@ -433,20 +436,25 @@ comment on function parley.turn_end(uuid, uuid, text, text, jsonb, text, text, t
 
 -- Adds a turn's tokens to the sums of its session, its person and their day; below zero they are taken back. What a server counts may be absurd:
 -- the day's sum ends at its type's end.
-create or replace function parley.turn_account(p_user_id uuid, p_session_id uuid, p_prompt integer, p_completion integer)
+create or replace function parley.turn_account(
+    p_user_id uuid, p_session_id uuid, p_prompt integer, p_completion integer, p_estimated boolean)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_estimated bigint := case when p_estimated then p_prompt::bigint + p_completion else 0 end;
 begin
     update parley.chat_sessions s set
             prompt_tokens = s.prompt_tokens + p_prompt,
-            completion_tokens = s.completion_tokens + p_completion
+            completion_tokens = s.completion_tokens + p_completion,
+            estimated_tokens = s.estimated_tokens + v_estimated
         where s.user_id = p_user_id and s.session_id = p_session_id;
     update parley.user_usage u set
             prompt_tokens = u.prompt_tokens + p_prompt,
             completion_tokens = u.completion_tokens + p_completion,
             total_tokens = u.total_tokens + p_prompt + p_completion,
+            estimated_tokens = u.estimated_tokens + v_estimated,
             updated_at = now()
         where u.user_id = p_user_id;
     insert into parley.user_rates as r (user_id, kind, window_start, used)
@@ -457,7 +465,7 @@ begin
                 window_start = greatest(r.window_start, excluded.window_start);
 end
 $$;
-comment on function parley.turn_account(uuid, uuid, integer, integer) is 'Adds a turn''s tokens to the sums.';
+comment on function parley.turn_account(uuid, uuid, integer, integer, boolean) is 'Adds a turn''s tokens to the sums.';
 
 -- The turn of a session that a viewer means who has seen the events up to p_after (as viewers count): the one that this id belongs to while there is
 -- more of it, else the one that followed; from 0 on, or where none followed, the newest.
@@ -510,7 +518,7 @@ $$;
 comment on function parley.turn_stop(uuid, uuid) is 'Asks the running turn of a session to stop.';
 
 -- Messages do not change, but for the flags of the tree. An answer is stored empty and marked as streaming before its turn is there; when the
--- turn ends it gets its text, its time, and what was thought before as metadata, once.
+-- turn ends it gets its text, its tokens, its time, and as metadata which model answered and what it thought before, once.
 create or replace function parley.message_keep()
     returns trigger
     language plpgsql
@@ -520,8 +528,9 @@ declare
     v_place boolean := (new.session_id, new.seq, new.message_id, new.parent_id, new.sibling_index, new.role,
         new.turn_id) is not distinct from (old.session_id, old.seq, old.message_id, old.parent_id, old.sibling_index,
         old.role, old.turn_id);
-    v_text boolean := (new.content, new.tool_calls, new.metadata, new.tokens, new.created_at) is not distinct from
-        (old.content, old.tool_calls, old.metadata, old.tokens, old.created_at);
+    v_text boolean := (new.content, new.tool_calls, new.metadata, new.tokens, new.prompt_tokens, new.tokens_estimated,
+        new.created_at) is not distinct from (old.content, old.tool_calls, old.metadata, old.tokens, old.prompt_tokens,
+        old.tokens_estimated, old.created_at);
 begin
     if v_place and (v_text and new.status = old.status or old.status = 'streaming' and new.status <> 'streaming') then
         return new;
@@ -532,7 +541,8 @@ begin
         return new;
     end if;
     -- The same back: a turn that was taken for interrupted goes on.
-    if v_place and old.status = 'interrupted' and (new.status, new.content) = ('streaming', '') and new.tokens is null
+    if v_place and old.status = 'interrupted' and (new.status, new.content) = ('streaming', '')
+        and (new.tokens, new.prompt_tokens, new.tokens_estimated) is null
         and (new.metadata, new.created_at) is not distinct from (old.metadata, old.created_at)
         and exists (select from parley.turns t
             where t.user_id = old.user_id and t.turn_id = old.turn_id and t.status = 'streaming') then
@@ -545,5 +555,5 @@ comment on function parley.message_keep() is 'Keeps messages as they were writte
 
 create or replace trigger keep_chat_message
     before update of session_id, seq, message_id, parent_id, sibling_index, role, content, tool_calls, metadata, turn_id,
-        created_at, status, tokens on parley.chat_messages
+        created_at, status, tokens, prompt_tokens, tokens_estimated on parley.chat_messages
     for each row execute function parley.message_keep();

@@ -6,7 +6,8 @@ alter table parley.chat_messages force row level security;
 
 revoke all on parley.chat_messages from public;
 grant select, insert on parley.chat_messages to :app;
-grant update (on_path, sibling_count, content, tool_calls, metadata, status, tokens, created_at) on parley.chat_messages to :app;
+grant update (on_path, sibling_count, content, tool_calls, metadata, status, tokens, prompt_tokens,
+    tokens_estimated, created_at) on parley.chat_messages to :app;
 
 drop policy if exists chat_messages_owner_select on parley.chat_messages;
 create policy chat_messages_owner_select on parley.chat_messages for select

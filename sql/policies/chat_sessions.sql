@@ -10,7 +10,7 @@ revoke all on parley.chat_sessions from public;
 grant select, insert, delete on parley.chat_sessions to :app;
 grant update (project_id, helper, title, title_is_auto, preview, message_count, last_seq, active_leaf,
     is_active, provider_thread_id, updated_at, last_message_at, deleted_at, purge_at,
-    prompt_tokens, completion_tokens, thread_name) on parley.chat_sessions to :app;
+    prompt_tokens, completion_tokens, estimated_tokens, thread_name) on parley.chat_sessions to :app;
 
 drop policy if exists chat_sessions_owner_select on parley.chat_sessions;
 create policy chat_sessions_owner_select on parley.chat_sessions for select

@@ -5,7 +5,7 @@ alter table parley.user_usage force row level security;
 
 revoke all on parley.user_usage from public;
 grant select, insert on parley.user_usage to :app;
-grant update (session_count, prompt_tokens, completion_tokens, total_tokens, updated_at) on parley.user_usage to :app;
+grant update (session_count, prompt_tokens, completion_tokens, total_tokens, estimated_tokens, updated_at) on parley.user_usage to :app;
 
 drop policy if exists user_usage_owner_select on parley.user_usage;
 create policy user_usage_owner_select on parley.user_usage for select

@@ -2,11 +2,12 @@
 
 -- name: turn_begin
 -- $2 session, $3 whether it is new, $4 project, $5 helper, $6 model, $7 text (NULL: another answer), $8 parent, $9 turn, $10 user's message, $11 answer, $12
--- seconds of the lease, $13 to $17 quotas: sessions a minute, sessions, turns a minute, turns running, tokens a day.
+-- seconds of the lease, $13 to $17 quotas: sessions a minute, sessions, turns a minute, turns running, tokens a day, $18 the model where neither $6 nor the
+-- helper names one.
 select title, user_message_id, model, system_prompt, id_base
 from parley.turn_begin($1::uuid, $2::uuid, $3::boolean, $4::uuid, $5::text, $6::text, $7::text, $8::uuid, $9::uuid,
     $10::uuid, $11::uuid, make_interval(secs => $12::integer), $13::integer, $14::integer, $15::integer, $16::integer,
-    $17::integer);
+    $17::integer, $18::text);
 
 -- name: turn_copy_question
 -- Where a client saved the text $3 before it sends it: the message to answer and the one that the answer follows, or the turn that does.

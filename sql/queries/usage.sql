@@ -3,7 +3,8 @@
 -- name: usage_get
 select u.session_count, u.prompt_tokens, u.completion_tokens, u.total_tokens, u.created_at, u.updated_at,
     (select coalesce(sum(s.message_count), 0) from parley.chat_sessions s
-     where s.user_id = $1::uuid and s.deleted_at is null) as message_count
+     where s.user_id = $1::uuid and s.deleted_at is null) as message_count,
+    u.estimated_tokens > 0 as tokens_estimated
 from parley.user_usage u
 where u.user_id = $1::uuid;
 

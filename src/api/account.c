@@ -37,6 +37,7 @@ enum status usage_show(struct api *api)
     json_put_int(json, "prompt_tokens", usage.prompt_tokens);
     json_put_int(json, "completion_tokens", usage.completion_tokens);
     json_put_int(json, "total_tokens", usage.total_tokens);
+    json_put_bool(json, "tokens_estimated", usage.tokens_estimated);
     json_put_text(json, "since", usage.since);
     json_put_text(json, "updated_at", usage.updated_at);
     json_end_object(json);

@@ -39,6 +39,7 @@ void view_session(struct json_writer *json, const struct session *session)
     json_put_text(json, "last_message_at", session->last_message_at);
     json_put_int(json, "prompt_tokens", session->prompt_tokens);
     json_put_int(json, "completion_tokens", session->completion_tokens);
+    json_put_bool(json, "tokens_estimated", session->tokens_estimated);
     json_end_object(json);
 }
 
@@ -59,6 +60,8 @@ void view_message(struct json_writer *json, const char *session_id, const struct
     json_put_text(json, "status", message->status);
     json_put_text(json, "turn_id", message->turn_id);
     json_put_raw(json, "tokens", message->tokens);
+    json_put_raw(json, "prompt_tokens", message->prompt_tokens);
+    json_put_raw(json, "tokens_estimated", message->tokens_estimated);
     json_put_text(json, "created_at", message->created_at);
     json_end_object(json);
 }

@@ -14,7 +14,7 @@ bool message_role_is_known(const char *role)
     return false;
 }
 
-/* The thirteen columns of every query in sql/queries/message.sql. */
+/* The fifteen columns of every query in sql/queries/message.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct message *message)
 {
     *message = (struct message){
@@ -31,6 +31,8 @@ static void from_row(const struct db_rows *rows, unsigned row, struct message *m
         .created_at = row_time(rows, row, 10),
         .status = row_text(rows, row, 11),
         .tokens = row_text(rows, row, 12),
+        .prompt_tokens = row_text(rows, row, 13),
+        .tokens_estimated = row_is_null(rows, row, 14) ? NULL : db_bool(row_bool(rows, row, 14)),
     };
     (void)row_uuid(rows, row, 0, &message->id);
 }

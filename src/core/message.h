@@ -22,8 +22,9 @@ struct message {
     size_t content_len;
     const char *tool_calls, *metadata; /* JSON; NULL: none */
     const char *turn_id;
-    const char *status; /* complete; of an answer its turn's: streaming, stopped, failed, interrupted */
-    const char *tokens; /* a number; NULL: not an answer */
+    const char *status;                 /* complete; of an answer its turn's: streaming, stopped, failed, interrupted */
+    const char *tokens, *prompt_tokens; /* that the model wrote and read: numbers; NULL: not an answer */
+    const char *tokens_estimated;       /* whether they are: true or false; NULL: not an answer */
     const char *created_at;
 };
 

@@ -1,7 +1,7 @@
 /* Chat sessions: listed, made, changed, hidden, restored, removed. */
 #include "core/session.h"
 
-/* The thirteen columns of every query in sql/queries/session.sql. */
+/* The fourteen columns of every query in sql/queries/session.sql. */
 static void from_row(const struct db_rows *rows, unsigned row, struct session *session)
 {
     *session = (struct session){
@@ -17,6 +17,7 @@ static void from_row(const struct db_rows *rows, unsigned row, struct session *s
         .prompt_tokens = row_int(rows, row, 10),
         .completion_tokens = row_int(rows, row, 11),
         .thread_name = row_text(rows, row, 12),
+        .tokens_estimated = row_bool(rows, row, 13),
     };
     (void)row_uuid(rows, row, 0, &session->id);
 }

@@ -19,6 +19,7 @@ struct session {
     const char *helper, *project_id;                       /* NULL: none */
     const char *created_at, *updated_at, *last_message_at; /* RFC 3339 */
     int64_t prompt_tokens, completion_tokens;              /* of all its turns */
+    bool tokens_estimated;                                 /* some of them */
     const char *thread_name;                               /* NULL: thread-<id> */
 };
 

@@ -18,12 +18,15 @@ static const struct db_rows *queue_begin(struct call *call, const struct turn_ne
 {
     const struct settings *settings = call->settings;
     struct arena *arena = call->arena;
+    /* Without a model server the echo model answers, whichever is asked for. */
+    const char *model = *settings->model_url ? new_turn->model : "echo";
+    const char *usual = *settings->model_name ? settings->model_name : NULL;
     return db_add(&call->tx, QUERY_TURN_BEGIN, call->user.text, new_turn->session.text, db_bool(new_turn->created),
-                  new_turn->project_id, new_turn->helper, new_turn->model, new_turn->text, new_turn->parent_id,
+                  new_turn->project_id, new_turn->helper, model, new_turn->text, new_turn->parent_id,
                   new_turn->turn.text, new_turn->user_message.text, new_turn->message.text,
                   db_int(arena, TURN_LEASE_SECONDS), db_int(arena, settings->quota_sessions_per_minute),
                   db_int(arena, settings->quota_sessions), db_int(arena, settings->quota_turns_per_minute),
-                  db_int(arena, settings->quota_turns_running), db_int(arena, settings->quota_tokens_per_day));
+                  db_int(arena, settings->quota_turns_running), db_int(arena, settings->quota_tokens_per_day), usual);
 }
 
 /* The model's `messages`: the helper's system prompt, then the active path. */

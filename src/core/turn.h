@@ -25,7 +25,7 @@ struct turn_new {
 
 struct turn_begun {
     struct uuid user_message;
-    const char *title, *model; /* NULL: none */
+    const char *title, *model; /* NULL: none; of the model: the server's own */
     const char *messages;      /* what the model is told: a JSON array of {role, content} */
     long id_base;              /* as in struct turn */
 };

@@ -17,6 +17,7 @@ enum status usage_get(struct call *call, struct usage *usage)
         .since = row_time(rows, 0, 4),
         .updated_at = row_time(rows, 0, 5),
         .messages = row_int(rows, 0, 6),
+        .tokens_estimated = row_bool(rows, 0, 7),
     };
     return ST_OK;
 }

@@ -7,6 +7,7 @@
 struct usage {
     int64_t sessions, messages; /* not hidden, on active paths */
     int64_t prompt_tokens, completion_tokens, total_tokens;
+    bool tokens_estimated; /* some of them */
     const char *since, *updated_at;
 };
 

@@ -662,7 +662,7 @@ def test_a_helper_that_nobody_knows_is_a_name(alice):
 # What it cost
 
 
-def test_tokens_are_counted_for_message_session_and_person(parley, alice):
+def test_tokens_are_counted_for_message_session_and_person(alice):
     session = alice.session()
     before = alice.get("/api/v1/usage").json
     assert (before["prompt_tokens"], before["completion_tokens"], before["total_tokens"]) == (0, 0, 0)
@@ -672,15 +672,26 @@ def test_tokens_are_counted_for_message_session_and_person(parley, alice):
         stop(alice, session)
         usages.append(turn.rest()[-1].json["usage"])
     prompt, completion = (sum(usage[name] for usage in usages) for name in ("prompt_tokens", "completion_tokens"))
-    assert [message["tokens"] for message in messages(alice, session)[1::2]] == [usage["completion_tokens"] for usage in usages]
+    told = [tuple(message[name] for name in ("prompt_tokens", "tokens", "tokens_estimated")) for message in messages(alice, session)]
+    assert told[1::2] == [(usage["prompt_tokens"], usage["completion_tokens"], True) for usage in usages]
+    assert set(told[::2]) == {(None, None, None)}
     assert usages[0]["prompt_tokens"] < usages[1]["prompt_tokens"] < usages[2]["prompt_tokens"]
-    assert run_sql(parley, "select prompt_tokens, completion_tokens from parley.chat_sessions where session_id = %s", session) == [
-        (prompt, completion)]
-    assert run_sql(parley, "select bool_and(tokens_estimated), array_agg(model order by turn_id) from parley.turns where user_id = %s",
-                   alice.user_id) == [(True, ["echo"] * 3 + [None])]
+    shown = session_of(alice, session)
+    assert (shown["prompt_tokens"], shown["completion_tokens"], shown["tokens_estimated"]) == (prompt, completion, True)
+    assert session_of(alice, alice.session())["tokens_estimated"] is False
     after = alice.get("/api/v1/usage").json
     assert (after["prompt_tokens"], after["completion_tokens"], after["total_tokens"]) == (prompt, completion, prompt + completion)
-    assert (after["session_count"], after["message_count"]) == (1, 8)
+    assert (after["session_count"], after["message_count"]) == (2, 8)
+    assert (before["tokens_estimated"], after["tokens_estimated"]) == (False, True)
+
+
+def test_an_answer_says_which_model_made_it(alice):
+    session = answered(alice, "word").first["session_id"]
+    with chat(alice, LONG, session_id=session) as turn:
+        turn.take(4)
+        stop(alice, session)
+        turn.rest()
+    assert [message["metadata"] for message in messages(alice, session)] == [None, {"model": "echo"}] * 2
 
 
 # Quotas

@@ -10,7 +10,7 @@ import pytest
 from people import person, run_sql
 
 FIELDS = {"message_id", "session_id", "seq", "parent_id", "sibling_index", "sibling_count", "role", "content", "tool_calls",
-          "metadata", "status", "turn_id", "tokens", "created_at"}
+          "metadata", "status", "turn_id", "tokens", "prompt_tokens", "tokens_estimated", "created_at"}
 
 
 def messages(session):

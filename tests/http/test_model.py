@@ -146,16 +146,19 @@ def test_a_text_beyond_the_limit_of_history_is_told_alone(user):
 # What of its answer is kept
 
 
-def test_what_the_model_counts_is_what_it_cost(served, user):
+def cost_of(shown):
+    return shown["prompt_tokens"], shown.get("completion_tokens", shown.get("tokens")), shown["tokens_estimated"]
+
+
+def test_what_the_model_counts_is_what_it_cost(user):
     answer = ask(user, "script:reasoning").json
     session = answer["session_id"]
     assert answer["usage"] == {"prompt_tokens": 7, "completion_tokens": 11, "total_tokens": 18, "estimated": False}
-    assert answer_of(user, session)["tokens"] == 11
+    assert cost_of(answer_of(user, session)) == (7, 11, False)
     ask(user, "hello", session_id=session)
-    assert run_sql(served, "select prompt_tokens, completion_tokens from parley.chat_sessions where session_id = %s", session) == [(14, 22)]
+    assert cost_of(user.get(f"{SESSIONS}/{session}").json) == (14, 22, False)
     usage = user.get("/api/v1/usage").json
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (14, 22, 36)
-    assert run_sql(served, "select distinct model, tokens_estimated from parley.turns where user_id = %s", user.user_id) == [("scripted-1", False)]
+    assert cost_of(usage) == (14, 22, False) and usage["total_tokens"] == 36
 
 
 def test_absurd_counts_cost_no_answer(served, user):
@@ -169,8 +172,28 @@ def test_absurd_counts_cost_no_answer(served, user):
 
 
 def test_what_the_model_does_not_count_is_estimated(user):
-    usage = ask(user, "script:no-usage").json["usage"]
+    answer = ask(user, "script:no-usage").json
+    usage, session = answer["usage"], answer["session_id"]
     assert usage["estimated"] is True and usage["completion_tokens"] == (len(TEXT) + 3) // 4 and usage["prompt_tokens"] > 0
+    cost = usage["prompt_tokens"], usage["completion_tokens"], True
+    assert cost_of(answer_of(user, session)) == cost_of(user.get(f"{SESSIONS}/{session}").json) == cost_of(user.get("/api/v1/usage").json) == cost
+    # A sum stays marked when what follows is counted; that itself is not.
+    ask(user, "hello", session_id=session)
+    assert cost_of(answer_of(user, session)) == (7, 11, False)
+    assert user.get(f"{SESSIONS}/{session}").json["tokens_estimated"] is user.get("/api/v1/usage").json["tokens_estimated"] is True
+    assert user.get(f"{SESSIONS}/{ask(user, 'hello').json['session_id']}").json["tokens_estimated"] is False
+
+
+def test_an_answer_says_which_model_made_it():
+    with Model() as model, Parley({"model_url": model.url, "model_name": "usual", "models": "other"}) as parley:
+        user = person(parley)
+        named = [answer_of(user, ask(user, text, **more).json["session_id"])["metadata"] for text, more in (
+            ("hello", {}), ("hello", {"model": "other"}))]
+        assert named == [{"model": "scripted-1"}] * 2, "as the server names it"
+        with chat(user, "script:stall-headers") as turn:
+            user.post(f"{SESSIONS}/{turn.first['session_id']}/stop")
+            turn.rest()
+        assert answer_of(user, turn.first["session_id"])["metadata"] == {"model": "usual"}, "else as it was asked"
 
 
 def test_thoughts_are_told_and_not_kept_as_text(user):
@@ -195,11 +218,11 @@ def test_thoughts_are_told_and_not_kept_as_text(user):
 
 def test_thoughts_are_kept_with_the_answer_and_not_told_again(user):
     session = ask(user, "script:reasoning").json["session_id"]
-    assert answer_of(user, session)["metadata"] == {"reasoning": THOUGHT}
+    assert answer_of(user, session)["metadata"] == {"model": "scripted-1", "reasoning": THOUGHT}
     request, _ = told(user, session_id=session)
     assert said(request) == [("user", "script:reasoning"), ("assistant", TEXT), ("user", "script:request")]
     assert THOUGHT not in json.dumps(request)
-    assert not answer_of(user, session)["metadata"]
+    assert answer_of(user, session)["metadata"] == {"model": "scripted-1"}
 
 
 def test_one_json_answer_has_thoughts_and_calls(user):

@@ -1,5 +1,6 @@
 """The description of the API: it is served, it is whole, and the program keeps to it (every test of this folder: conftest.py)."""
 import glob
+import json
 import re
 
 import pytest
@@ -47,7 +48,7 @@ def read(path):
 
 def session(**fields):
     """An answer of GET /usage with other fields."""
-    return {"session_count": 1, "message_count": 0, "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0,
+    return {"session_count": 1, "message_count": 0, "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "tokens_estimated": False,
             "since": "2026-11-20T13:23:53.192563Z", "updated_at": "2026-11-20T13:23:53.192563Z", **fields}
 
 
@@ -68,7 +69,7 @@ def session(**fields):
 ])
 def test_a_wrong_answer_is_noticed(witness, status, kind, body, headers):
     given = {"Content-Type": kind, "X-Request-Id": "0123456789", **headers}
-    answer = Answer(status, {name: value for name, value in given.items() if value}, str(body).replace("'", '"').encode())
+    answer = Answer(status, {name: value for name, value in given.items() if value}, json.dumps(body).encode())
     with pytest.raises(openapi.Undescribed):
         witness.answer("GET", "/api/v1/usage", answer)
 

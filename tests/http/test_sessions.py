@@ -10,7 +10,7 @@ from people import person, run_sql, steady_minute
 
 PATH = "/api/v1/sessions"
 FIELDS = {"session_id", "title", "preview", "message_count", "is_active", "helper", "project_id", "created_at", "updated_at",
-          "last_message_at", "prompt_tokens", "completion_tokens"}
+          "last_message_at", "prompt_tokens", "completion_tokens", "tokens_estimated"}
 
 
 def one(session):

@@ -106,7 +106,8 @@ def test_usage_counts_sessions_and_messages(alice):
     alice.say(first, "one")
     alice.say(first, "two")
     usage = alice.get("/api/v1/usage").json
-    assert set(usage) == {"session_count", "message_count", "prompt_tokens", "completion_tokens", "total_tokens", "since", "updated_at"}
+    assert set(usage) == {"session_count", "message_count", "prompt_tokens", "completion_tokens", "total_tokens", "tokens_estimated",
+                          "since", "updated_at"}
     assert (usage["session_count"], usage["message_count"], usage["total_tokens"]) == (2, 2, 0)
     alice.delete(f"/api/v1/sessions/{first}")
     assert alice.get("/api/v1/usage").json["session_count"] == 1

@@ -20,8 +20,9 @@ def named_queries():
 
 
 QUERIES = named_queries()
-MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at status tokens".split()
-SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at prompt_tokens completion_tokens thread_name").split()
+MESSAGE = "message_id seq parent_id sibling_index sibling_count role content tool_calls metadata turn_id created_at status tokens prompt_tokens tokens_estimated".split()
+SESSION = ("session_id title preview message_count is_active helper project_id created_at updated_at last_message_at prompt_tokens completion_tokens thread_name "
+           "tokens_estimated").split()
 COLUMNS = {name: columns for columns, names in (
     (MESSAGE, "message_last message_before message_history message_after message_offset message_all message_append message_copy"),
     (SESSION, "session_list session_list_filtered session_get session_create session_update session_restore session_activate"),

@@ -42,7 +42,7 @@ class Person:
     def begin(self, text, session=None, lease=20, **more):
         turn, user_message, answer = (str(uuid.uuid4()) for _ in range(3))
         self.run("turn_begin", session or self.session, False, None, None, None, text, more.get("parent"), turn, user_message, answer,
-                 lease, 0, 0, 0, 0, 0)
+                 lease, 0, 0, 0, 0, 0, None)
         return turn
 
     def checkpoint(self, turn, *tokens, after=0):

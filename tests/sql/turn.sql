@@ -124,6 +124,11 @@ select results_eq(
 select is(pg_temp.start('n3', 'new3', is_new => true, helper => 'mute', model => 'big'), 'Hello, its own, big');
 select is(pg_temp.path('new3'), 'user Hello, assistant streaming', 'not every helper greets');
 select is(pg_temp.start('n4', 'new4', is_new => true, helper => 'nobody'), 'Hello, its own', 'a helper that is not there');
+select results_eq(
+    $$ select model from (values ('n7', null, null), ('n8', null, 'tutor'), ('n9', 'big', 'tutor')) x (word, named, helper),
+           lateral parley.turn_begin(tap.id('ann'), tap.id(word), true, null, helper, named, 'Hello', null, tap.id(word), tap.id('u ' || word),
+               tap.id('a ' || word), '20 s', 0, 0, 0, 0, 0, 'usual') order by word $$,
+    array['usual', 'small', 'big'], 'without either the usual model is asked');
 select is(pg_temp.finish('n2', 'Well'), 'saved');
 select is(pg_temp.start('n5', 'new2', model => 'big'), 'Hello, its own, big, Teach.', 'the session''s helper stays; another model may be asked');
 select results_eq($$ select model from parley.turns where turn_id = tap.id('n5') $$, array['big']);
@@ -188,11 +193,11 @@ select is(pg_temp.finish('e1', repeat('é', 70), events => pg_temp.events(0, arr
 select is(pg_temp.turn('e1'), 'complete stop 10 3 ended 141');
 select is(pg_temp.session('e'), 'Hello | ' || repeat('é', 60) || ' | 2', 'the preview is the answer''s');
 select results_eq(
-    $$ select last_message_at, prompt_tokens, completion_tokens from parley.chat_sessions where session_id = tap.id('e') $$,
-    $$ values (now(), 10::bigint, 3::bigint) $$, 'the session has its time and tokens');
+    $$ select last_message_at, prompt_tokens, completion_tokens, estimated_tokens from parley.chat_sessions where session_id = tap.id('e') $$,
+    $$ values (now(), 10::bigint, 3::bigint, 0::bigint) $$, 'the session has its time and tokens');
 select results_eq(
-    $$ select content, tool_calls, status, tokens from parley.chat_messages where message_id = tap.id('a e1') $$,
-    $$ values (repeat('é', 70), '[{"id": "1"}]'::jsonb, 'complete', 3) $$, 'the message its text');
+    $$ select content, tool_calls, status, tokens, prompt_tokens, tokens_estimated from parley.chat_messages where message_id = tap.id('a e1') $$,
+    $$ values (repeat('é', 70), '[{"id": "1"}]'::jsonb, 'complete', 3, 10, false) $$, 'the message its text');
 select results_eq(
     $$ select prompt_tokens, completion_tokens, total_tokens from parley.user_usage where user_id = tap.id('eve') $$,
     $$ values (10::bigint, 3::bigint, 13::bigint) $$, 'the person''s total');
@@ -215,9 +220,13 @@ select is(pg_temp.finish('e2', 'Five!', 'failed', prompt => null, completion => 
 select is(pg_temp.turn('e2'), 'failed stop 3 2 estimated ended 0', 'tokens nobody told are estimated');
 select is(pg_temp.session('e'), 'Hello | Five! | 4');
 select results_eq(
-    $$ select s.prompt_tokens, s.completion_tokens, u.total_tokens, r.used from parley.chat_sessions s join parley.user_usage u using (user_id)
+    $$ select s.prompt_tokens, s.completion_tokens, u.total_tokens, r.used, s.estimated_tokens, u.estimated_tokens
+       from parley.chat_sessions s join parley.user_usage u using (user_id)
        join parley.user_rates r using (user_id) where s.session_id = tap.id('e') and r.kind = 'tokens' $$,
-    $$ values (13::bigint, 5::bigint, 18::bigint, 18) $$, 'they add up');
+    $$ values (13::bigint, 5::bigint, 18::bigint, 18, 5::bigint, 5::bigint) $$, 'they add up, and so do the estimated ones');
+select results_eq(
+    $$ select tokens, prompt_tokens, tokens_estimated from parley.chat_messages where message_id = tap.id('a e2') $$,
+    $$ values (2, 3, true) $$, 'the message says so, too');
 update parley.user_rates set window_start = window_start - interval '1 day' where kind = 'tokens';
 select pg_temp.start('e3', 'e');
 select tap.say('e', 'e after', 'user', 'Meanwhile');
@@ -259,6 +268,11 @@ select is(pg_temp.turn('i1'), 'streaming leased 9');
 select is(pg_temp.log('i1'), '4 token Hal, 5 token f, 9 token late', 'as if nothing had been');
 select is_empty($$ select from parley.turn_events where turn_id = tap.id('i1') and purge_at is not null $$);
 select is(pg_temp.path('i'), 'user Hello, assistant streaming');
+select results_eq(
+    $$ select tokens, m.prompt_tokens, m.tokens_estimated, s.prompt_tokens + s.completion_tokens, s.estimated_tokens, u.estimated_tokens
+       from parley.chat_messages m join parley.chat_sessions s using (user_id, session_id) join parley.user_usage u using (user_id)
+       where message_id = tap.id('a i1') $$,
+    $$ values (null::integer, null::integer, null::boolean, 0::bigint, 0::bigint, 5::bigint) $$, 'what was estimated is taken back');
 select parley.turn_settle(tap.id('eve'), tap.id('i'));
 select is(pg_temp.turn('i1'), 'streaming leased 9', 'and is leased again');
 update parley.turns set lease_until = clock_timestamp() - interval '1 s' where turn_id = tap.id('i1');
@@ -319,6 +333,16 @@ select pg_temp.start('r5', 'r'), pg_temp.think('r5', array[repeat('x', 65530), '
 select is(pg_temp.kept('r5') ->> 'reasoning', repeat('x', 65530) || 'abcdef');
 select pg_temp.start('r6', 'r'), pg_temp.think('r6', array[repeat('é', 32768)]), pg_temp.finish('r6');
 select is(pg_temp.kept('r6') ->> 'reasoning', repeat('é', 32768));
+
+-- Which model answered
+select pg_temp.start('r7', 'r', model => 'asked'), pg_temp.think('r7', array['Hm']), pg_temp.finish('r7', status => 'stopped');
+select is(pg_temp.kept('r7'), '{"model": "asked", "reasoning": "Hm"}', 'the one that was asked');
+select pg_temp.start('r8', 'r', model => 'asked'), pg_temp.finish('r8', model => 'asked-2024');
+select is(pg_temp.kept('r8'), '{"model": "asked-2024"}', 'as it says itself where it does');
+select pg_temp.start('r9', 'r', model => 'asked', lease => '-1 s'), parley.turn_settle(tap.id('eve'), tap.id('r'));
+select is(pg_temp.kept('r9'), '{"model": "asked"}', 'also of a process that is gone');
+select pg_temp.finish('r9', model => 'asked-2024');
+select is(pg_temp.kept('r9'), '{"model": "asked-2024"}', 'and its own word when that was only slow');
 
 -- Quotas: {sessions a minute, sessions, turns a minute, turns running, tokens a day}
 select tap.person('quin');
@@ -409,7 +433,8 @@ create temporary table change (attname name, value text);
 insert into change values
     ('session_id', 'tap.id(''s'')'), ('seq', '99'), ('message_id', 'tap.id(''x'')'), ('parent_id', 'null'), ('sibling_index', '2, sibling_count = 2'),
     ('role', '''system'''), ('content', '''y'''), ('tool_calls', '''[1]'''), ('metadata', '''[1]'''), ('turn_id', 'tap.id(''x'')'),
-    ('created_at', '''2000-01-01'''), ('status', '''streaming'', content = ''x'''), ('tokens', '7');
+    ('created_at', '''2000-01-01'''), ('status', '''streaming'', content = ''x'''), ('tokens', '7'), ('prompt_tokens', '7'),
+    ('tokens_estimated', 'tokens_estimated is not true');
 select set_eq(
     $$ select attname from pg_attribute where attrelid = 'parley.chat_messages'::regclass and attnum > 0 and not attisdropped
        and attname not in ('user_id', 'on_path', 'sibling_count') $$,
@@ -418,7 +443,7 @@ select is(pg_temp.change(word, attname || ' = ' || value), 'message_immutable', 
     from change, unnest(array['kc', 'ke', 'kp', 'kf', 'ki', 'mine', 'new', 'said', 'calls', 'full', 'ks']) word
     where word <> 'ks' or attname <> 'status';
 select is(pg_temp.change('ks', attname || ' = ' || value || ', status = ''complete'''), 'message_immutable', 'ending: ' || attname)
-    from change where attname not in ('content', 'tool_calls', 'metadata', 'created_at', 'tokens', 'status');
+    from change where attname not in ('content', 'tool_calls', 'metadata', 'created_at', 'tokens', 'prompt_tokens', 'tokens_estimated', 'status');
 select is(pg_temp.change('new', attname || ' = ' || value || ', status = ''streaming'''), 'message_immutable', 'marking: ' || attname)
     from change where attname <> 'status';
 select is(pg_temp.change(word, format('status = %L', status)), case when status = own then 'changed' else 'message_immutable' end, word || ': ' || status)
