@@ -32,11 +32,21 @@ static const char *const *names_of(const char *name)
     return NULL;
 }
 
+/* Whether two texts under these names say one thing: a session's id and its name as a thread do. */
+static bool same_text(struct api *api, const char *const *names, const char *a, const char *b)
+{
+    struct thread_name one, other;
+    if (strcmp(a, b) == 0)
+        return true;
+    return strcmp(names[0], "session_id") == 0 && thread_name_read(api->call.arena, a, &one) &&
+           thread_name_read(api->call.arena, b, &other) && strcmp(one.text, other.text) == 0;
+}
+
 /* Whether both are one: strings by what they say, anything else as it is written. */
-static bool same_value(struct api *api, const struct json *a, const struct json *b)
+static bool same_value(struct api *api, const char *const *names, const struct json *a, const struct json *b)
 {
     if (json_type(a) == JSON_STRING && json_type(b) == JSON_STRING)
-        return strcmp(json_string(a, NULL), json_string(b, NULL)) == 0;
+        return same_text(api, names, json_string(a, NULL), json_string(b, NULL));
     const char *one = json_raw(api->call.arena, a), *other = json_raw(api->call.arena, b);
     return one && other && strcmp(one, other) == 0;
 }
@@ -50,7 +60,7 @@ static const struct json *find(struct api *api, const char **name)
     const struct json *found = NULL;
     for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
         const struct json *value = json_member(api->body, names[i]);
-        if (value && found && !same_value(api, value, found))
+        if (value && found && !same_value(api, names, value, found))
             wrong(api, names[i], "contradicts another name of the same field");
         if (value && !found) {
             found = value;
@@ -288,7 +298,7 @@ static const char *find_query(struct api *api, const char **name)
     const char *given = NULL;
     for (size_t i = 0; i < ALIASES_MAX && names[i]; i++) {
         const char *value = request_query(api->request, names[i]);
-        if (value && given && strcmp(value, given) != 0)
+        if (value && given && !same_text(api, names, value, given))
             wrong(api, names[i], "contradicts another name of the same field");
         if (value && !given) {
             given = value;

@@ -4,6 +4,7 @@
  * The readers do not stop at the first mistake: each wrong field is noted in api->call.fault and a harmless value
  * answered; the handler asks fields_check once, before it does anything. Field names go by one table of aliases
  * (fields.c): dialects call the same thing by other names; two names of one thing with different values are a mistake.
+ * A session's id and `thread-<id>` are one value.
  */
 #ifndef PARLEY_API_FIELDS_H
 #define PARLEY_API_FIELDS_H

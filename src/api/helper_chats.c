@@ -132,14 +132,23 @@ enum status helper_chats_create(struct api *api)
     return ST_OK;
 }
 
-/* Which session is to go: ?id= or ?sessionId=, or either of them in the body. */
+/* The id that a thread's name holds; NULL, and noted, when it holds none. */
+static const char *id_of(struct api *api, const struct thread_name *name)
+{
+    if (!name->id)
+        (void)!fault_field(&api->call.fault, "id", "must be a UUID");
+    return name->id;
+}
+
+/* Which session is to go: ?id= or ?sessionId=, or either of them in the body; threadId says it too. */
 static enum status read_target(struct api *api, struct uuid *session)
 {
+    struct thread_name in_query, in_body;
     const char *const given[] = {
         query_uuid(api, "id"),
-        query_uuid(api, "session_id"),
+        query_thread(api, &in_query) ? id_of(api, &in_query) : NULL,
         field_uuid(api, "id", FIELD_OPTIONAL),
-        field_uuid(api, "session_id", FIELD_OPTIONAL),
+        field_thread(api, &in_body) ? id_of(api, &in_body) : NULL,
     };
     const char *id = NULL;
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {

@@ -545,7 +545,7 @@ def test_a_list_has_all_and_pages(alice):
     assert alice.get(SESSIONS, headers={"If-None-Match": tag}).status == 304
 
 
-@pytest.mark.parametrize("how", ["?id=", "?sessionId=", "id", "sessionId", "session_id"])
+@pytest.mark.parametrize("how", ["?id=", "?sessionId=", "?threadId=thread-", "id", "sessionId", "session_id"])
 def test_a_session_is_deleted_by_any_of_its_names(alice, how):
     front = FrontEnd(alice)
     session = front.handle_new_chat()["id"]
@@ -564,8 +564,22 @@ def test_what_is_to_be_deleted_must_be_said_once(alice):
     assert wrong_fields(fetch(alice, SESSIONS, "DELETE", {"id": 5})) == ["id"]
     assert wrong_fields(fetch(alice, f"{SESSIONS}?id={one}", "DELETE", {"id": two})) == ["id"]
     assert wrong_fields(fetch(alice, f"{SESSIONS}?id={one}&sessionId={two}", "DELETE")) == ["id"]
-    assert fetch(alice, f"{SESSIONS}?id={one}&sessionId={one}", "DELETE", {"id": one}).status == 200
+    assert wrong_fields(fetch(alice, SESSIONS, "DELETE", {"sessionId": one, "threadId": "thread-" + two})) == ["sessionId"]
+    assert wrong_fields(fetch(alice, SESSIONS, "DELETE", {"threadId": "nonsense"})) == ["id"]
+    assert fetch(alice, f"{SESSIONS}?id={one}&sessionId={one}", "DELETE", {"id": one, "threadId": "thread-" + one}).status == 200
     assert [entry["id"] for entry in FrontEnd(alice).load_sessions()] == [two]
+
+
+def test_both_names_of_a_session_may_be_sent(front):
+    """A session has `id` and `thread_id`; a front end that sends the one as sessionId beside the other says one thing."""
+    session = {"sessionId": front.current["id"], "threadId": front.current["thread_id"]}
+    with Stream(front.user, "POST", CHAT, {**session, "message": "one"}, FETCH) as stream:
+        stream.rest()
+    assert stream.events[-1].json["threadId"] == front.current["thread_id"]
+    assert front.said() == [("user", "one"), ("assistant", "one")]
+    assert "sessionId" in wrong_fields(fetch(front.user, CHAT, "POST", {**session, "sessionId": str(uuid.uuid4()), "message": "two"}))
+    assert fetch(front.user, SESSIONS, "DELETE", session).json == {"success": True}
+    assert front.load_sessions() == []
 
 
 def test_a_session_with_another_name_is_reached_by_it(parley, front):

@@ -184,6 +184,22 @@ def test_two_names_that_say_the_same_do_not_contradict_one_another(alice):
     assert alice.post(STREAM, {"message": "x", "thread_id": None, "threadId": thread}).problem == "invalid_field"
 
 
+def test_a_sessions_id_and_its_name_are_one(alice):
+    """Both were in what the front end was told of the thread, so it may send both; another thread's beside them is a contradiction."""
+    thread, other = (stream(alice, text).thread for text in ("x", "another"))
+    session = thread.removeprefix("thread-")
+    for both in ({"thread_id": thread, "session_id": session}, {"thread_id": session, "sessionId": thread}, {"threadId": thread, "session_id": session.upper()}):
+        assert Told(split(alice.post(STREAM, {"message": "y", **both}).body)).thread == thread
+        query = "&".join(f"{name}={value}" for name, value in both.items())
+        assert alice.get(f"{HISTORY}?{query}").json["thread_id"] == thread
+    for both in ({"thread_id": other, "session_id": session}, {"thread_id": "user-" + session, "session_id": session}):
+        query = "&".join(f"{name}={value}" for name, value in both.items())
+        for answer in (alice.post(STREAM, {"message": "z", **both}), alice.get(f"{HISTORY}?{query}"), alice.delete(f"{HISTORY}?{query}"),
+                       alice.delete(HISTORY, both)):
+            assert (answer.status, answer.problem) == (400, "invalid_field")
+    assert len(history(alice, thread)) == 8 and len(history(alice, other)) == 2
+
+
 @pytest.mark.parametrize("name", ["message", "text", "content"])
 def test_a_message_has_many_names(alice, name):
     assert Told(split(alice.post(STREAM, {name: "Hello"}).body)).text == "Hello"
