@@ -1,66 +1,105 @@
 -- Transcripts: a whole session as one array of {role, content}.
 
 -- Saves a transcript: the active path of the session must be how p_messages begins (else PA409, and nothing is stored); what comes after it is
--- appended. p_new makes the session. p_message_ids has an id for each message of the array, of which those that are appended take theirs.
+-- appended. p_new: the client names no session; p_session_id is then the id of the one that is made, unless the newest can be gone on with.
+-- p_message_ids has an id for each message of the array, of which those that are appended take theirs.
 create or replace function parley.transcript_save(
     p_user_id uuid, p_session_id uuid, p_new boolean, p_messages jsonb, p_message_ids uuid[], p_per_minute integer,
     p_at_most integer)
-    returns table (created_at timestamptz, updated_at timestamptz)
+    returns table (session_id uuid, created_at timestamptz, updated_at timestamptz)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    v_stored integer;
+    v_session_id uuid := p_session_id;
+    v_stored integer := 0;
     v_next record;
 begin
-    if p_new then
-        perform parley.session_create(p_user_id, p_session_id, null, null, null, p_per_minute, p_at_most);
+    if not p_new then
+        perform parley.session_lock(p_user_id, p_session_id);
+        perform parley.turn_refuse_second(p_user_id, p_session_id);
+        v_stored := parley.transcript_compare(p_user_id, p_session_id, p_messages);
+        if v_stored is null then
+            raise exception using
+                errcode = 'PA409', message = 'messages_conflict',
+                hint = 'The messages do not begin with those that the session has; read it again.';
+        end if;
+    else
+        select n.session_id, n.stored into v_session_id, v_stored from parley.transcript_newest(p_user_id, p_messages) n;
+        if not found then
+            v_session_id := p_session_id;
+            v_stored := 0;
+            perform parley.session_create(p_user_id, p_session_id, null, null, null, p_per_minute, p_at_most);
+        end if;
     end if;
-    perform parley.session_lock(p_user_id, p_session_id);
-    perform parley.turn_refuse_second(p_user_id, p_session_id);
-    v_stored := parley.transcript_compare(p_user_id, p_session_id, p_messages);
     for v_next in
         select g.nth, g.message from jsonb_array_elements(p_messages) with ordinality g (message, nth)
         where g.nth > v_stored order by g.nth
     loop
-        perform parley.message_append(p_user_id, p_session_id, p_message_ids[v_next.nth], v_next.message ->> 'role',
+        perform parley.message_append(p_user_id, v_session_id, p_message_ids[v_next.nth], v_next.message ->> 'role',
             v_next.message ->> 'content', null, null, null, null);
     end loop;
-    return query select s.created_at, s.updated_at from parley.chat_sessions s
-        where s.user_id = p_user_id and s.session_id = p_session_id;
+    return query select s.session_id, s.created_at, s.updated_at from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = v_session_id;
 end
 $$;
 comment on function parley.transcript_save(uuid, uuid, boolean, jsonb, uuid[], integer, integer)
     is 'Saves a transcript: appends what the session does not have yet.';
 
--- How many messages the active path has, all of which the array must begin with. The session's row is locked by the caller.
+-- The person's newest session, locked, and how many messages it has, where these are how p_messages begins and more comes after them. No row: none.
+create or replace function parley.transcript_newest(p_user_id uuid, p_messages jsonb)
+    returns table (session_id uuid, stored integer)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_session_id uuid;
+    v_stored integer;
+begin
+    -- Most that cannot be gone on with are told by their counts.
+    select n.session_id into v_session_id from (
+            select s.session_id, s.message_count from parley.chat_sessions s
+            where s.user_id = p_user_id and s.deleted_at is null
+            order by s.last_message_at desc, s.session_id desc limit 1
+        ) n
+        where n.message_count between 1 and jsonb_array_length(p_messages) - 1;
+    -- Another save may add to it or hide it until the row is ours: what it has then is compared.
+    perform from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = v_session_id and s.deleted_at is null
+        for no key update;
+    if found then
+        perform parley.turn_settle(p_user_id, v_session_id);
+        v_stored := parley.transcript_compare(p_user_id, v_session_id, p_messages);
+    end if;
+    if v_stored between 1 and jsonb_array_length(p_messages) - 1 then
+        return query select v_session_id, v_stored;
+    end if;
+end
+$$;
+comment on function parley.transcript_newest(uuid, jsonb) is 'The newest session, where an array goes on with it.';
+
+-- How many messages the active path has, where the array begins with all of them; NULL: it does not. One that is being written is not anything yet.
+-- The session's row is locked by the caller.
 create or replace function parley.transcript_compare(p_user_id uuid, p_session_id uuid, p_messages jsonb)
     returns integer
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_stored integer;
-    v_same integer;
 begin
-    select count(*), count(*) filter (where g.message ->> 'role' = m.role and g.message ->> 'content' = m.content)
-        into v_stored, v_same
+    return (
+        select case when count(*) = count(*) filter (where g.message ->> 'role' = m.role and g.message ->> 'content' = m.content
+            and m.status <> 'streaming') then count(*) end
         from (
-            select c.role, c.content, row_number() over (order by c.seq) as nth from parley.chat_messages c
+            select c.role, c.content, c.status, row_number() over (order by c.seq) as nth from parley.chat_messages c
             where c.user_id = p_user_id and c.session_id = p_session_id and c.on_path
         ) m
-        left join jsonb_array_elements(p_messages) with ordinality g (message, nth) on g.nth = m.nth;
-    if v_same < v_stored then
-        raise exception using
-            errcode = 'PA409', message = 'messages_conflict',
-            hint = 'The messages do not begin with those that the session has; read it again.';
-    end if;
-    return v_stored;
+        left join jsonb_array_elements(p_messages) with ordinality g (message, nth) on g.nth = m.nth);
 end
 $$;
-comment on function parley.transcript_compare(uuid, uuid, jsonb) is 'Whether an array begins with the active path; its length.';
+comment on function parley.transcript_compare(uuid, uuid, jsonb) is 'The length of the active path, where an array begins with it.';
 
 -- A person's sessions with all they hold, newest first, past the row that p_after names: as many as p_limit and p_bytes of JSON allow, one at least.
 -- A last row without messages says that there are more. A session that is longer than p_bytes shows its newest messages and how many are left

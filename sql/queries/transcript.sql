@@ -1,8 +1,8 @@
 -- Whole sessions.
 
 -- name: transcript_save
--- $3 whether the session is new, $4 messages, $5 an id for each, $6 sessions a minute, $7 sessions in all.
-select created_at, updated_at
+-- $3 whether no session is named, $4 messages, $5 an id for each, $6 sessions a minute, $7 sessions in all.
+select session_id, created_at, updated_at
 from parley.transcript_save($1::uuid, $2::uuid, $3::boolean, $4::jsonb, $5::uuid[], $6::integer, $7::integer);
 
 -- name: transcript_list

@@ -91,17 +91,18 @@ enum status saves_save(struct api *api)
     status = fields_check(api);
     if (status != ST_OK)
         return status;
-    new_transcript.created = !session_id;
+    new_transcript.named = session_id;
     struct uuid *id = &new_transcript.session;
     if (!new_transcript.messages || !(session_id ? uuid_parse(id, session_id) : uuid_v7(id)))
         return ST_UNAVAILABLE;
     status = transcript_save(&api->call, &new_transcript, &transcript);
     if (status != ST_OK)
         return status;
+    bool created = !session_id && strcmp(transcript.session.text, id->text) == 0;
     char *location = arena_printf(api->call.arena, "/api/v1/sessions/%s", id->text);
-    if (new_transcript.created && location)
+    if (created && location)
         reply_header(api->reply, "Location", location);
-    view_transcript(api, reply_json(api->reply, new_transcript.created ? 201 : 200), &transcript);
+    view_transcript(api, reply_json(api->reply, created ? 201 : 200), &transcript);
     return ST_OK;
 }
 

@@ -31,18 +31,17 @@ enum status transcript_save(struct call *call, const struct transcript_new *new_
         return ST_UNAVAILABLE;
     const struct db_rows *rows =
         db_add(&call->tx, QUERY_TRANSCRIPT_SAVE, call->user.text, new_transcript->session.text,
-               db_bool(new_transcript->created), new_transcript->messages, ids,
+               db_bool(!new_transcript->named), new_transcript->messages, ids,
                db_int(call->arena, settings->quota_sessions_per_minute), db_int(call->arena, settings->quota_sessions));
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;
     *transcript = (struct transcript){
-        .session = new_transcript->session,
         .messages = new_transcript->messages,
-        .created_at = row_time(rows, 0, 0),
-        .updated_at = row_time(rows, 0, 1),
+        .created_at = row_time(rows, 0, 1),
+        .updated_at = row_time(rows, 0, 2),
     };
-    return ST_OK;
+    return row_uuid(rows, 0, 0, &transcript->session) ? ST_OK : ST_INTERNAL;
 }
 
 static void from_row(const struct db_rows *rows, unsigned row, struct transcript *transcript)

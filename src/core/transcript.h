@@ -16,7 +16,7 @@ struct transcript {
 
 struct transcript_new {
     struct uuid session;
-    bool created;         /* the session is new */
+    bool named;           /* by the client; else it is the id for a new session */
     const char *messages; /* a JSON array of {role, content} that were checked */
     size_t count;         /* how many, at most TRANSCRIPT_MESSAGES_MAX */
 };
@@ -27,9 +27,10 @@ struct transcript_page {
     struct transcript *transcript;
 };
 
-/* Appends what the session does not have yet, in one transaction. ST_CONFLICT "messages_conflict" when the messages do
- * not begin with those of the session's active path: nothing is stored then; "turn_in_progress" while an answer is
- * being written. ST_NOT_FOUND without the session; ST_TOO_MANY beyond a quota. */
+/* Appends what the session does not have yet, in one transaction. Where none is named it is the person's newest, if
+ * the messages begin with all that it has and go on after that, else a new one. ST_CONFLICT "messages_conflict" when
+ * the messages do not begin with those of the session's active path: nothing is stored then; "turn_in_progress" while
+ * an answer is being written. ST_NOT_FOUND without the session; ST_TOO_MANY beyond a quota. */
 enum status transcript_save(struct call *call, const struct transcript_new *new_transcript,
                             struct transcript *transcript) MUST_CHECK;
 

@@ -123,6 +123,90 @@ def test_a_new_session_is_made_once_for_a_key(alice):
     assert save(alice, said("other"), headers={"Idempotency-Key": "save-1"}).problem == "idempotency_key_reused"
 
 
+# The front end as the text describes it: it knows its user and its messages, and no session_id
+
+
+def test_who_knows_no_session_id_goes_on_with_the_newest(alice):
+    """"Save or update the session linked to user_id": the sample's body, longer each time."""
+    first = save(alice, said("Hello!"))
+    answers = [save(alice, said("Hello!", "Hi.", *("on", "yes") * n)) for n in range(4)]
+    assert [answer.status for answer in answers] == 4 * [200]
+    assert {answer.json["session_id"] for answer in answers} == {first.json["session_id"]}
+    assert [len(answer.json["messages"]) for answer in answers] == [2, 4, 6, 8]
+    assert answers[0].headers["Location"] is None
+    assert listed(alice) == [answers[-1].json]
+
+
+@pytest.mark.parametrize("messages", [
+    said("Hello!", "Hi."), said("Hello!"), said("Hello?", "Hi.", "More"), said("Hello!", "Ho.", "More"), [{"role": "system", "content": "x"}, *said("Hello!", "Hi.")],
+    [*said("Hello!"), {"role": "user", "content": "Hi."}, *said("More")]], ids=["equal", "shorter", "edited", "another answer", "one in front", "another role"])
+def test_what_does_not_go_on_with_the_newest_is_a_new_session(alice, messages):
+    session = saved(alice, said("Hello!", "Hi."))
+    answer = save(alice, messages)
+    assert answer.status == 201 and answer.json["session_id"] != session
+    assert kept(alice, session) == said("Hello!", "Hi.") and kept(alice, answer.json["session_id"]) == messages
+
+
+def test_only_the_newest_is_gone_on_with(alice):
+    older = saved(alice, said("one"))
+    empty = alice.session()
+    assert save(alice, said("one", "One.")).status == 201, "an empty session is gone on with by its name alone"
+    alice.delete("/api/v1/sessions/" + empty)
+    newest = listed(alice)[0]["session_id"]
+    alice.delete("/api/v1/sessions/" + newest)
+    assert save(alice, said("one", "One.")).json["session_id"] == older, "what is deleted is not there"
+    saved(alice, said("two"))
+    assert save(alice, said("one", "One.", "three")).status == 201
+
+
+def test_anothers_session_is_never_gone_on_with(parley, alice, bob):
+    theirs = saved(bob, said("Hello!"))
+    before = run_sql(parley, "select m::text from parley.chat_messages m where user_id = %s", bob.user_id)
+    answer = save(alice, said("Hello!", "Hi."))
+    assert answer.status == 201 and answer.json["session_id"] != theirs
+    assert save(alice, said("Hello!", "Hi.", "More")).json["session_id"] == answer.json["session_id"]
+    assert save(alice, said("Hello!", "Hi."), headers={"X-User-ID": bob.user_id}).problem == "user_mismatch"
+    assert run_sql(parley, "select m::text from parley.chat_messages m where user_id = %s", bob.user_id) == before
+    assert kept(bob, theirs) == said("Hello!")
+
+
+def test_going_on_is_done_once_for_a_key(alice):
+    session = saved(alice, said("Hello!"))
+    first, second = (save(alice, said("Hello!", "Hi."), headers={"Idempotency-Key": "on-1"}) for _ in range(2))
+    assert (first.status, first.body, first.json["session_id"]) == (second.status, second.body, session)
+    assert (first.status, first.headers["Idempotency-Replayed"], second.headers["Idempotency-Replayed"]) == (200, None, "true")
+    assert save(alice, said("Hello!", "Ho."), headers={"Idempotency-Key": "on-1"}).problem == "idempotency_key_reused"
+    assert listed(alice) == [first.json]
+
+
+@pytest.mark.parametrize("tabs", ["different", "the same"])
+def test_saves_of_the_same_moment_go_on_once(parley, alice, tabs):
+    """One of eight goes on with the session, the others find that it has got other messages, or all of theirs, and have their own."""
+    session = saved(alice, said("Hello!"))
+    start = threading.Barrier(8)
+
+    def tab(n):
+        client = parley.client
+        client.token = alice.token
+        start.wait()
+        return save(client, said("Hello!", f"to tab {n}" if tabs == "different" else "Hi."))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(tab, range(8)))
+    assert sorted(answer.status for answer in answers) == [200] + 7 * [201]
+    assert [answer.json["session_id"] for answer in answers if answer.status == 200] == [session]
+    stored = {entry["session_id"]: entry["messages"] for entry in listed(alice)}
+    assert stored == {answer.json["session_id"]: answer.json["messages"] for answer in answers} and len(stored) == 8
+
+
+def test_a_session_that_is_being_answered_is_not_gone_on_with(alice):
+    with chat(alice, words(400)) as turn:
+        session = turn.first["session_id"]
+        answer = save(alice, [*said(words(400), ""), {"role": "user", "content": "mine"}])
+        assert answer.status == 201 and answer.json["session_id"] != session
+        alice.post(f"/api/v1/sessions/{session}/stop")
+        turn.rest()
+
+
 @pytest.mark.parametrize("messages", [
     said("Hello!"), said("Hello?", "Hi."), said("Hello!", "Ho.", "More"), said("Hello! ", "Hi.", "More"),
     [{"role": "system", "content": "Hello!"}, *said("Hello!", "Hi.")], [{"role": "system", "content": "Hello!"}, said("", "Hi.")[1]],

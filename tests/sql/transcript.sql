@@ -49,6 +49,34 @@ select tap.say('s', 'edit', 'user', 'Edited', (select message_id from parley.cha
 select throws_ok($$ select pg_temp.save('s', 'uHello aHi uMore aYes uAnd') $$, 'PA409', 'messages_conflict', 'what is not on the path');
 select lives_ok($$ select pg_temp.save('s', 'uHello aHi uEdited aDone') $$, 'what is');
 
+-- Without a name: the newest session, where the array goes on with all of it
+select tap.person('cleo');
+select tap.become('cleo');
+create function pg_temp.put(session text, words text, at_most integer default 0) returns text language plpgsql as $$
+declare
+    v_saved uuid;
+begin
+    select session_id into v_saved from parley.transcript_save(current_setting('parley.user_id')::uuid, tap.id(session), true,
+        pg_temp.array(words), array(select gen_random_uuid() from generate_series(1, 9)), 0, at_most);
+    -- All of this is one transaction, at one time.
+    update parley.chat_sessions set last_message_at = clock_timestamp() where session_id = v_saved;
+    return case when v_saved = tap.id(session) then 'new' else (
+        select string_agg(left(role, 1) || content, ' ' order by seq) from parley.chat_messages where session_id = v_saved and on_path) end;
+end
+$$;
+select is(pg_temp.put('c1', 'uSecret'), 'new', 'another''s session does not begin it');
+select is(pg_temp.put('c2', 'uSecret aHi'), 'uSecret aHi', 'more of it');
+select is(pg_temp.put('c2', 'uSecret aHi uMore aYes', 1), 'uSecret aHi uMore aYes', 'is no session more');
+select is(pg_temp.put(name, words), 'new', words) from (values ('c3', 'uSecret aHi uMore aYes'), ('c4', 'uSecret aHi'),
+    ('c5', 'uSecret aHo uMore'), ('c6', 'aSecret aHo uMore aYes'), ('c7', 'uSecret aHi uMore aYes uAnd')) v (name, words);
+select tap.session('nothing said');
+update parley.chat_sessions set last_message_at = clock_timestamp() where session_id = tap.id('nothing said');
+select is(pg_temp.put('c8', 'uSecret aHi uMore aYes uAnd aSo'), 'new', 'an empty session is gone on with by its name alone');
+select is(pg_temp.put('c9', 'uSecret aHi uMore aYes uAnd aSo uEnd'), 'uSecret aHi uMore aYes uAnd aSo uEnd');
+update parley.chat_sessions set deleted_at = now(), purge_at = now() + interval '1 day' where session_id = tap.id('c8');
+select is(pg_temp.put('c9', 'uSecret aHi uMore aYes uAnd aSo uEnd aBye'), 'new', 'a hidden one is not there');
+select tap.become('ann');
+
 -- Turns
 select tap.session('running');
 select parley.turn_begin(tap.id('ann'), tap.id('running'), false, null, null, null, 'Ask', null, tap.id('turn'), tap.id('q'), tap.id('a'), '1 minute', 0, 0, 0, 0, 0);
