@@ -7,8 +7,10 @@
 
 #include "base/pattern.h"
 #include "base/utf8.h"
+#include "core/helper.h"
 
-#define ALIASES_MAX 4
+#define ALIASES_MAX     4
+#define HELPER_WORD_MAX 200 /* characters */
 
 /* What the dialects call the same thing: the canonical name of each row comes first. */
 static const char *const aliases[][ALIASES_MAX] = {
@@ -270,6 +272,29 @@ const char *field_name(struct api *api, const char *name)
     if (text && !pattern_matches(PATTERN_NAME, text))
         wrong(api, name, "must be a name of a-z, 0-9, _ and -");
     return text;
+}
+
+/* A helper's name made of what a front end calls it. */
+static const char *fit_helper(struct api *api, const char *name, const char *word)
+{
+    char *fitted = word ? arena_alloc(api->call.arena, HELPER_NAME_MAX + 1) : NULL;
+    if (fitted && !helper_name_fit(word, fitted))
+        wrong(api, name, "must have a letter of a-z");
+    return fitted;
+}
+
+const char *field_helper(struct api *api, const char *name, const char **word)
+{
+    *word = field_text(api, name, FIELD_OPTIONAL, HELPER_WORD_MAX);
+    return fit_helper(api, name, *word);
+}
+
+const char *query_helper(struct api *api, const char *name, const char **word)
+{
+    *word = query_given(api, name) ? request_query(api->request, name) : NULL;
+    if (*word && utf8_length(*word, strlen(*word)) > HELPER_WORD_MAX)
+        wrong(api, name, "is too long");
+    return fit_helper(api, name, *word);
 }
 
 /* A thread's name as somebody wrote it; false: it is none. */

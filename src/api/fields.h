@@ -59,6 +59,11 @@ const char *field_email(struct api *api, const char *name);
 /* A helper's name; NULL when absent or null. */
 const char *field_name(struct api *api, const char *name);
 
+/* A helper's name in a front end's own words, made to fit; *word is how it is written there. NULL when absent, null, or
+ * empty in the query. */
+const char *field_helper(struct api *api, const char *name, const char **word);
+const char *query_helper(struct api *api, const char *name, const char **word);
+
 /* The name of a thread, by any of its aliases; false when absent or null. */
 bool field_thread(struct api *api, struct thread_name *name);
 bool query_thread(struct api *api, struct thread_name *name);

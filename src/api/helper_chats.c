@@ -12,7 +12,8 @@
 #include "api/views.h"
 #include "core/copy.h"
 
-#define PATH "/api/chat/sessions"
+#define PATH       "/api/chat/sessions"
+#define LIST_BYTES (4U << 20)
 
 /* A value under both of its names. */
 static void put_both(struct json_writer *json, const char *snake, const char *camel, const char *text)
@@ -21,7 +22,8 @@ static void put_both(struct json_writer *json, const char *snake, const char *ca
     json_put_text(json, camel, text);
 }
 
-static void view_chat(struct api *api, struct json_writer *json, const struct session *session)
+/* helper is what the request calls it, which its front end compares with; NULL: it names none. */
+static void view_chat(struct api *api, struct json_writer *json, const struct session *session, const char *helper)
 {
     const char *thread = session->thread_name;
     if (!thread)
@@ -30,7 +32,7 @@ static void view_chat(struct api *api, struct json_writer *json, const struct se
     json_put_text(json, "id", session->id.text);
     put_both(json, "user_id", "userId", api->call.user.text);
     put_both(json, "project_id", "projectId", session->project_id);
-    json_put_text(json, "helper", session->helper);
+    json_put_text(json, "helper", helper ? helper : session->helper);
     json_put_text(json, "title", session->title);
     json_put_text(json, "preview", session->preview);
     put_both(json, "thread_id", "threadId", thread);
@@ -60,12 +62,24 @@ static void view_line(struct json_writer *json, const char *session, const struc
     json_end_object(json);
 }
 
-static void write_next(struct api *api, const struct session_filter *filter, const struct session *last)
+/* A value of a query. */
+static void add_encoded(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= '0' && *text <= '9') || *text == '-' || *text == '_';
+        buf_printf(out, plain ? "%c" : "%%%02X", (unsigned char)*text);
+    }
+}
+
+static void write_next(struct api *api, const struct session_filter *filter, const char *helper,
+                       const struct session *last)
 {
     struct buf filters;
     buf_init(&filters, api->call.arena);
-    if (filter->helper)
-        buf_printf(&filters, "&helper=%s", filter->helper);
+    if (helper) {
+        buf_add_text(&filters, "&helper=");
+        add_encoded(&filters, helper);
+    }
     if (filter->project_id)
         buf_printf(&filters, "&projectId=%s", filter->project_id);
     if (buf_text(&filters))
@@ -73,12 +87,28 @@ static void write_next(struct api *api, const struct session_filter *filter, con
                     buf_text(&filters));
 }
 
+/* Answers how many of them found room. */
+static unsigned view_list(struct api *api, const struct session_list *list, const char *helper)
+{
+    struct json_writer *json = reply_json(api->reply, 200);
+    unsigned shown = 0;
+    json_begin_object(json);
+    json_write_key(json, "sessions");
+    json_begin_array(json);
+    while (shown < list->count && json->out->len < LIST_BYTES)
+        view_chat(api, json, &list->session[shown++], helper);
+    json_end_array(json);
+    json_end_object(json);
+    return shown;
+}
+
 enum status helper_chats_list(struct api *api)
 {
+    const char *helper;
     struct session_filter filter = {
-        .limit = (unsigned)query_int(api, "limit", 1, SESSION_LIST_MAX, SESSION_LIST_MAX),
+        .limit = (unsigned)query_int(api, "limit", 1, SESSION_ALL_MAX, SESSION_ALL_MAX),
         .project_id = query_given(api, "project_id") ? query_uuid(api, "project_id") : NULL,
-        .helper = query_given(api, "helper") ? query_name(api, "helper") : NULL,
+        .helper = query_helper(api, "helper", &helper),
     };
     struct cursor cursor;
     cursor_read(api, &cursor);
@@ -90,22 +120,16 @@ enum status helper_chats_list(struct api *api)
         status = session_list(&api->call, &filter, &list);
     if (status != ST_OK)
         return status;
-    struct json_writer *json = reply_json(api->reply, 200);
-    json_begin_object(json);
-    json_write_key(json, "sessions");
-    json_begin_array(json);
-    for (unsigned i = 0; i < list.count; i++)
-        view_chat(api, json, &list.session[i]);
-    json_end_array(json);
-    json_end_object(json);
-    if (list.more)
-        write_next(api, &filter, &list.session[list.count - 1]);
+    unsigned shown = view_list(api, &list, helper);
+    if (list.more || shown < list.count)
+        write_next(api, &filter, helper, &list.session[shown - 1]);
     view_conditional(api);
     return ST_OK;
 }
 
 enum status helper_chats_create(struct api *api)
 {
+    const char *helper;
     struct session session;
     enum status status = fields_body(api);
     if (status != ST_OK)
@@ -113,7 +137,7 @@ enum status helper_chats_create(struct api *api)
     struct session_new new_session = {
         .title = field_line(api, "title", FIELD_OPTIONAL, SESSION_TITLE_MAX),
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
-        .helper = field_name(api, "helper"),
+        .helper = field_helper(api, "helper", &helper),
     };
     if (new_session.title && !new_session.title[0])
         new_session.title = NULL;
@@ -127,7 +151,7 @@ enum status helper_chats_create(struct api *api)
     struct json_writer *json = reply_json(api->reply, 201);
     json_begin_object(json);
     json_write_key(json, "session");
-    view_chat(api, json, &session);
+    view_chat(api, json, &session, helper);
     json_end_object(json);
     return ST_OK;
 }
@@ -243,13 +267,14 @@ enum status helper_chats_send(struct api *api)
     enum status status = fields_body(api);
     if (status != ST_OK)
         return status;
+    const char *helper;
     struct thread_name thread;
     bool named = field_thread(api, &thread);
     struct turn_new new_turn = {
         .created = !named,
         .copied = true,
         .project_id = field_uuid(api, "project_id", FIELD_OPTIONAL),
-        .helper = field_name(api, "helper"),
+        .helper = field_helper(api, "helper", &helper),
         .text = turns_text_field(api),
     };
     status = fields_check(api);

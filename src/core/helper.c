@@ -1,6 +1,10 @@
 /* Helpers: named assistants, the same for everybody. */
 #include "core/helper.h"
 
+#include <string.h>
+
+#include "base/pattern.h"
+
 enum status helper_list(struct call *call, struct helper_list *list)
 {
     const struct db_rows *rows = db_add_params(&call->tx, QUERY_HELPER_LIST, NULL, 0);
@@ -35,4 +39,25 @@ enum status helper_remove(struct call *call, const char *name)
     if (status == ST_OK && rows->affected == 0)
         return fault_set(&call->fault, ST_NOT_FOUND, "helper_not_found", "There is no helper of that name.");
     return status;
+}
+
+bool helper_name_fit(const char *given, char fitted[HELPER_NAME_MAX + 1])
+{
+    size_t n = 0;
+    if (pattern_matches(PATTERN_NAME, given)) {
+        memcpy(fitted, given, strlen(given) + 1);
+        return true;
+    }
+    for (const char *c = given; *c && n < HELPER_NAME_MAX; c++) {
+        char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+        bool letter = lower >= 'a' && lower <= 'z';
+        if (!letter && n == 0)
+            continue;
+        bool fits = letter || (lower >= '0' && lower <= '9') || lower == '_' || lower == '-';
+        fitted[n++] = fits ? lower : '-';
+    }
+    while (n && fitted[n - 1] == '-')
+        n--;
+    fitted[n] = '\0';
+    return n > 0;
 }

@@ -4,6 +4,8 @@
 
 #include "core/call.h"
 
+#define HELPER_NAME_MAX 64
+
 struct helper {
     const char *name, *display_name;
     const char *model, *greeting; /* NULL: none */
@@ -16,6 +18,10 @@ struct helper_list {
 
 /* All of them, by display name. What the model is told (the system prompt) is not read. */
 enum status helper_list(struct call *call, struct helper_list *list) MUST_CHECK;
+
+/* Makes a name as helpers have it of what other applications call theirs: "Brand Voice" is brand-voice. A name that
+ * helpers can have stays. false: nothing of it can. */
+bool helper_name_fit(const char *given, char fitted[HELPER_NAME_MAX + 1]);
 
 /* What an administrator says of a helper; NULL leaves what stands there (a new one has none). */
 struct helper_change {

@@ -13,13 +13,13 @@
 
 #include "base/pattern.h"
 #include "base/utf8.h"
+#include "core/helper.h"
 
 #define MESSAGES_MAX    500
 #define BYTES_MAX       ((size_t)1 << 20)
 #define TITLE_MAX       200 /* characters */
 #define PROJECT_MAX     200
 #define THREAD_NAME_MAX 200
-#define HELPER_MAX      64
 #define PROVIDER_MAX    1000 /* bytes */
 #define TOOL_CALLS_MAX  262144
 #define METADATA_MAX    65536
@@ -85,31 +85,13 @@ static const char *clean_time(const char *text)
     return text && pattern_matches(PATTERN_MOMENT, text) ? text : NULL;
 }
 
-/* A name as helpers have it; false when nothing of it can stay. */
-static bool fit_helper(const char *helper, char fitted[HELPER_MAX + 1])
-{
-    size_t n = 0;
-    for (const char *c = helper; *c && n < HELPER_MAX; c++) {
-        char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
-        bool letter = lower >= 'a' && lower <= 'z';
-        if (!letter && n == 0)
-            continue;
-        bool fits = letter || (lower >= '0' && lower <= '9') || lower == '_' || lower == '-';
-        fitted[n++] = fits ? lower : '-';
-    }
-    while (n && fitted[n - 1] == '-')
-        n--;
-    fitted[n] = '\0';
-    return pattern_matches(PATTERN_NAME, fitted);
-}
-
 static void put_helper(struct legacy_chunk *chunk, const struct legacy_row *row)
 {
-    char fitted[HELPER_MAX + 1];
+    char fitted[HELPER_NAME_MAX + 1];
     chunk->helper_waits = false;
     if (!row->helper || !*row->helper || !is_text(row->helper, METADATA_MAX))
         return;
-    if (fit_helper(row->helper, fitted)) {
+    if (helper_name_fit(row->helper, fitted)) {
         json_put_text(&chunk->sessions, "helper", fitted);
         if (strcmp(fitted, row->helper) != 0)
             legacy_report_note(chunk->report, LEGACY_HELPER_FITTED, row->session);

@@ -5,7 +5,8 @@
 #include "core/call.h"
 
 #define SESSION_LIST_MAX  100
-#define SESSION_TITLE_MAX 200 /* characters */
+#define SESSION_ALL_MAX   1000 /* for front ends that read the whole list at once */
+#define SESSION_TITLE_MAX 200  /* characters */
 
 /* Where a list without a cursor begins: before the newest. */
 #define SESSION_FIRST_TIME "infinity"
@@ -24,7 +25,7 @@ struct session {
 };
 
 struct session_filter {
-    unsigned limit;         /* 1 to SESSION_LIST_MAX */
+    unsigned limit;         /* 1 to SESSION_ALL_MAX */
     const char *project_id; /* NULL: any */
     const char *helper;     /* NULL: any */
     const char *is_active;  /* "true", "false", NULL: any */

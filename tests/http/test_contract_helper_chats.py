@@ -11,6 +11,7 @@ import re
 import signal
 import threading
 import time
+import urllib.parse
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -500,6 +501,41 @@ def test_sessions_are_apart_by_helper_project_and_person(parley, alice, bob):
     assert fetch(bob, f"{SESSIONS}?projectId={horror}").json == {"sessions": []}
 
 
+WORDS = {"Brand Voice": "brand-voice", "brandVoice": "brandvoice", "brand.voice": "brand-voice", "7days": "days", "coach-": "coach-", "Café ☕": "caf",
+         "x/?&#%+\"'<\\": "x"}
+
+
+@pytest.mark.parametrize("word, name", WORDS.items())
+def test_a_helper_is_named_in_the_front_ends_own_words(alice, word, name):
+    """The text has no form for them. What is kept is made to fit; what the front end compares with is what it wrote."""
+    body = {"helper": word, "title": "New Chat"}
+    made = fetch(alice, SESSIONS, "POST", body).json["session"]
+    assert made["helper"] == word
+    other = fetch(alice, SESSIONS, "POST", {"helper": "another"}).json["session"]
+    query = f"{SESSIONS}?helper={urllib.parse.quote(word, safe='')}"
+    assert fetch(alice, query).json["sessions"] == [made]
+    assert [entry["helper"] for entry in fetch(alice, SESSIONS).json["sessions"]] == ["another", name], "who asks for all gets the names as they are kept"
+    assert fetch(alice, f"{SESSIONS}?helper={name}").json["sessions"] == [{**made, "helper": name}]
+    for body in ({"threadId": made["thread_id"], "message": "x", "helper": word}, {"message": "y", "helper": word}):
+        with Stream(alice, "POST", CHAT, body, FETCH) as stream:
+            assert stream.rest()[-1].type == "done"
+    assert [entry["helper"] for entry in fetch(alice, query).json["sessions"]] == [word, word]
+    first = fetch(alice, query + "&limit=1")
+    second = alice.get(first.link("next"))
+    assert [entry["helper"] for answer in (first, second) for entry in answer.json["sessions"]] == [word, word] and second.link("next") is None
+    assert alice.get(f"/api/v1/sessions/{other['id']}").json["helper"] == "another"
+    assert {alice.get(f"/api/v1/sessions?helper={urllib.parse.quote(word, safe='')}").status, alice.post("/api/v1/sessions", {"helper": word}).status} == (
+        {200, 201} if word == name else {400}), "the canonical API takes names in their own form alone"
+
+
+def test_the_kept_helper_is_the_one_that_answers(parley, alice):
+    """Its greeting begins a session, whatever way it is written."""
+    helper(parley, "brand-voice", "Hello, brand.")
+    front = FrontEnd(alice, "Brand Voice")
+    front.handle_new_chat()
+    assert front.said() == [("assistant", "Hello, brand.")]
+
+
 def test_new_chat_is_no_title(alice):
     front = FrontEnd(alice)
     front.handle_new_chat()
@@ -543,6 +579,29 @@ def test_a_list_has_all_and_pages(alice):
     assert found == made[::-1]
     tag = alice.get(SESSIONS).headers["ETag"]
     assert alice.get(SESSIONS, headers={"If-None-Match": tag}).status == 304
+
+
+def test_a_list_that_cannot_be_paged_has_a_thousand(parley, alice):
+    """Bounded in bytes too: names and titles of the longest, all of it escaped, come in two pieces."""
+    alice.session()
+    run_sql(parley, """
+        insert into parley.chat_sessions (user_id, session_id, title, preview, helper, last_message_at)
+        select %s, gen_random_uuid(), 'Chat ' || n, 'x', 'coach', now() - n * interval '1 s' from generate_series(1, 1100) n""", alice.user_id)
+    whole = fetch(alice, SESSIONS + "?helper=coach")
+    assert [entry["title"] for entry in whole.json["sessions"]] == [f"Chat {n}" for n in range(1, 1001)]
+    rest = alice.get(whole.link("next"))
+    assert [entry["title"] for entry in rest.json["sessions"]] == [f"Chat {n}" for n in range(1001, 1101)] and rest.link("next") is None
+    run_sql(parley, """
+        update parley.chat_sessions set title = repeat(chr(1), 200), preview = repeat(chr(1), 60), thread_name = repeat(chr(1), 190) || session_id::text::char(8)
+        where user_id = %s""", alice.user_id)
+    found, address, sizes = [], SESSIONS, []
+    while address:
+        page = alice.get(address)
+        found += [entry["id"] for entry in page.json["sessions"]]
+        sizes.append(len(page.body))
+        address = page.link("next")
+    assert len(found) == len(set(found)) == 1101
+    assert 4 << 20 <= sizes[0] < (4 << 20) + 8192 and len(sizes) == 2
 
 
 @pytest.mark.parametrize("how", ["?id=", "?sessionId=", "?threadId=thread-", "id", "sessionId", "session_id"])
@@ -658,14 +717,14 @@ def test_a_wrong_message_stores_nothing(front, fields, wrong):
 
 @pytest.mark.parametrize("body, field", [
     ({}, "text"), ({"message": ""}, "message"), ({"message": 5}, "message"), ({"message": "x", "threadId": 5}, "threadId"), ({"message": "x", "threadId": ""}, "threadId"),
-    ({"message": "x", "helper": "No Name"}, "helper"), ({"message": "x", "projectId": "none"}, "projectId"), ({"message": "x", "text": "y"}, "message"),
+    ({"message": "x", "helper": "助手"}, "helper"), ({"message": "x", "helper": "x" * 201}, "helper"), ({"message": "x", "helper": "7"}, "helper"), ({"message": "x", "projectId": "none"}, "projectId"), ({"message": "x", "text": "y"}, "message"),
 ], ids=str)
 def test_a_wrong_chat_begins_nothing(alice, body, field):
     assert field in wrong_fields(fetch(alice, CHAT, "POST", body))
     assert FrontEnd(alice).load_sessions() == []
 
 
-@pytest.mark.parametrize("query, field", [("helper=No%20Name", "helper"), ("projectId=x", "projectId"), ("limit=0", "limit"), ("limit=101", "limit"), ("cursor=x", "cursor")])
+@pytest.mark.parametrize("query, field", [("helper=%E5%8A%A9", "helper"), ("helper=" + "x" * 201, "helper"), ("projectId=x", "projectId"), ("limit=0", "limit"), ("limit=1001", "limit"), ("cursor=x", "cursor")])
 def test_a_wrong_query_is_named(alice, query, field):
     assert wrong_fields(fetch(alice, f"{SESSIONS}?{query}")) == [field]
 

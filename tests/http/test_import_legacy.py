@@ -222,6 +222,8 @@ def test_helper_chats(parley, source, bob):
     person = claim(parley, user)
     found = {s["title"]: s for s in sessions(person)}
     assert {title: s["helper"] for title, s in found.items()} == {"Hi 0": "brand-voice", "Named": "brand-voice", "Hi 2": None}
+    own_words = person.get("/api/chat/sessions?helper=Brand%20Voice").json["sessions"]
+    assert {(s["title"], s["helper"]) for s in own_words} == {("Hi 0", "Brand Voice"), ("Named", "Brand Voice")}, "its front end goes on with its own"
     assert {s["project_id"] for s in found.values()} == {project}
     kept = messages(person, found["Hi 2"]["session_id"])
     assert kept[0]["metadata"] == {"legacy_helper": "助手"} and kept[1]["tool_calls"] == calls
