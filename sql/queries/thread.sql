@@ -36,8 +36,9 @@ order by s.last_message_at desc, s.session_id desc
 limit $2::integer;
 
 -- name: thread_totals
--- Of all sessions in which something was said; tokens of those that are gone, too.
+-- Of the thread that $2 names (NULL: of all sessions) in which something was said; the tokens are the person's, also of what is gone.
 select coalesce(sum(s.message_count), 0), min(s.created_at), max(s.last_message_at),
     (select u.total_tokens from parley.user_usage u where u.user_id = $1::uuid)
 from parley.chat_sessions s
-where s.user_id = $1::uuid and s.deleted_at is null and s.message_count > 0;
+where s.user_id = $1::uuid and s.deleted_at is null and s.message_count > 0
+    and ($2::text is null or s.thread_name = $2::text);

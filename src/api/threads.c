@@ -1,7 +1,8 @@
 /*
  * Threads: the API of front ends that know sessions by names, in one thread a person or in many.
  *
- * What must stay true: whoever names a thread gets that one or 404; only who names none means all of them.
+ * What must stay true: whoever names a thread gets that one or 404; only who names none, where there are many, means
+ * all of them.
  */
 #include <string.h>
 
@@ -148,7 +149,7 @@ enum status threads_clear(struct api *api)
     if (status == ST_OK && !named && !default_thread(api, &name))
         status = ST_UNAVAILABLE;
     if (status == ST_OK)
-        status = named ? thread_hide(&api->call, &name) : thread_hide_all(&api->call);
+        status = named || is_single(api) ? thread_hide(&api->call, &name) : thread_hide_all(&api->call);
     if (status != ST_OK)
         return status;
     struct json_writer *json = reply_json(api->reply, 200);
@@ -195,7 +196,7 @@ enum status threads_list(struct api *api)
     if (status == ST_OK && !default_thread(api, &own))
         status = ST_UNAVAILABLE;
     if (status == ST_OK)
-        status = thread_list(&api->call, limit, cursor.time, cursor.id, &list);
+        status = thread_list(&api->call, limit, cursor.time, cursor.id, is_single(api) ? own.text : NULL, &list);
     if (status != ST_OK)
         return status;
     view_list(api, reply_json(api->reply, 200), &list, own.text);

@@ -131,13 +131,13 @@ static void from_row(const struct db_rows *rows, unsigned row, struct thread_ite
 }
 
 enum status thread_list(struct call *call, unsigned limit, const char *after_time, const char *after_id,
-                        struct thread_list *list)
+                        const char *counted, struct thread_list *list)
 {
     /* One row more than asked for tells whether there is a next page. */
     const struct db_rows *rows =
         db_add(&call->tx, QUERY_THREAD_LIST, call->user.text, db_int(call->arena, (int64_t)limit + 1),
                after_time ? after_time : SESSION_FIRST_TIME, after_time ? after_id : SESSION_FIRST_ID);
-    const struct db_rows *totals = db_add(&call->tx, QUERY_THREAD_TOTALS, call->user.text);
+    const struct db_rows *totals = db_add(&call->tx, QUERY_THREAD_TOTALS, call->user.text, counted);
     enum status status = call_run(call);
     if (status != ST_OK)
         return status;

@@ -50,7 +50,8 @@ struct thread_item {
     const char *last_message_at;
 };
 
-/* Threads in which something was said, newest first, and what they come to with those that are not listed. */
+/* Threads in which something was said, newest first; what they come to with those that are not listed, or one of them
+ * does. Tokens are always the person's. */
 struct thread_list {
     unsigned count;
     bool more;
@@ -78,9 +79,10 @@ enum status thread_open(struct call *call, const struct thread_name *name, struc
 enum status thread_history(struct call *call, const struct thread_name *name, long before, unsigned limit,
                            struct thread_history *history) MUST_CHECK;
 
-/* A page of threads past the row with that last_message_at and session; after_time NULL: from the newest. */
+/* A page of threads past the row with that last_message_at and session; after_time NULL: from the newest. counted names
+ * the thread whose totals are wanted; NULL: those of all. */
 enum status thread_list(struct call *call, unsigned limit, const char *after_time, const char *after_id,
-                        struct thread_list *list) MUST_CHECK;
+                        const char *counted, struct thread_list *list) MUST_CHECK;
 
 /* Hides a thread, or all of the person's sessions, until they are restored or settings->restore_days are over.
  * ST_NOT_FOUND "thread_not_found", but never for a person's default thread. */

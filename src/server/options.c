@@ -108,10 +108,10 @@ const struct option options_table[] = {
     NUMBER("idempotency_hours", idempotency_hours, "24", 1, 8760, "hours that an Idempotency-Key is remembered"),
 
     HEADING("Front ends of threads"),
-    SWITCH(
-        "single_thread", single_thread, "off", "off on",
-        "POST /chat/stream without a thread goes on with the person's one thread; the web server may say it for each "
-        "site by PARLEY_SINGLE_THREAD"),
+    SWITCH("single_thread", single_thread, "off", "off on",
+           "who names no thread to /chat/stream and /chat/history means the person's one thread; the web server may "
+           "say it "
+           "for each site by PARLEY_SINGLE_THREAD"),
 
     HEADING("The model server"),
     TEXT("model_url", model_url, "",

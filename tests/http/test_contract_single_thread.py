@@ -13,7 +13,7 @@ from frames import Told, history, sessions, split, stream
 from parley import Parley
 from people import person, run_sql
 from postgres import ROOT
-from sse import words
+from sse import answered, words
 
 CHAT, STREAM, HISTORY, SESSIONS = "/chat", "/chat/stream", "/chat/history", "/chat/sessions"
 
@@ -156,6 +156,20 @@ def test_the_statistics_are_as_the_sample(ada):
     assert [entry["id"] for entry in told["sessions"]] == [own(ada)]
 
 
+def test_the_statistics_are_those_of_the_history(ada):
+    """The thread that they name, not what the person has said elsewhere; the tokens are the person's."""
+    say(ada, "one")
+    session = answered(ada, "elsewhere").first["session_id"]
+    stream(ada, "named", f"thread-{session}")
+    told, shown = ada.get(SESSIONS).json, ada.get(HISTORY).json
+    assert told["thread_id"] == shown["thread_id"] == own(ada)
+    assert told["total_messages"] == shown["message_count"] == 2
+    last = ada.get("/api/v1/sessions").json[-1]
+    assert (told["session_start"], told["last_activity"]) == (last["created_at"], last["last_message_at"])
+    assert told["total_tokens_used"] == ada.get("/api/v1/usage").json["total_tokens"]
+    assert [entry["id"] for entry in told["sessions"]] == [f"thread-{session}", own(ada)], "the list is of all"
+
+
 def test_who_never_said_anything(ada):
     assert ada.get(HISTORY).json == {"thread_id": own(ada), "message_count": 0, "messages": []}
     assert ada.get(f"{HISTORY}?thread_id={own(ada)}").json["messages"] == []
@@ -206,6 +220,21 @@ def test_after_clearing_it_begins_anew_under_its_name(ada):
     assert ada.post(f"/api/v1/sessions/{session}/restore").status == 200
     assert history(ada) == [("user", "after"), ("assistant", "after")], "the name stays with the thread that is gone on with"
     assert history(ada, f"thread-{session}") == [("user", "before"), ("assistant", "before")]
+
+
+def test_clearing_leaves_what_other_front_ends_have(ada, alice):
+    """"Clear conversation history" is of the one conversation that such a front end shows; of many, it is of all (DELETE without a thread)."""
+    kept = [answered(ada, "begun elsewhere").first["session_id"], ada.session()]
+    say(ada, "cleared")
+    assert ada.delete(HISTORY).json["thread_id"] == own(ada)
+    assert history(ada) == [] and ada.get(SESSIONS).json["total_messages"] == 0
+    assert {session["session_id"] for session in ada.get("/api/v1/sessions").json} == set(kept)
+    assert ada.delete(HISTORY).status == 200, "and again, of nothing"
+    assert len(ada.get("/api/v1/sessions").json) == 2
+    alice.session()
+    stream(alice, "x")
+    assert alice.delete(HISTORY).status == 200
+    assert alice.get("/api/v1/sessions").json == []
 
 
 def test_tokens_are_counted_also_of_what_was_cleared(ada):
@@ -278,6 +307,9 @@ def test_the_documented_lines_of_nginx_say_it(parley):
         assert stream(user, "x").thread == own(user)
         assert say(user, "y")["thread_id"] == own(user)
         assert len(history(user)) == 4
+        user.session()
+        user.delete(HISTORY)
+        assert history(user) == [] and len(user.get("/api/v1/sessions").json) == 1
         assert user.get("/healthz").status == 200
 
 
