@@ -69,6 +69,17 @@ select turn_id from parley.turn_stop($1::uuid, $2::uuid);
 select k.turn_id from parley.idempotency_keys k
 where k.user_id = $1::uuid and k.key = $2::text and k.turn_id is not null and k.expires_at > now();
 
+-- name: turn_of_event
+-- The turn of the session $2 that has the event $3, as viewers count.
+select t.turn_id
+from (
+    select r.turn_id, r.status, r.id_base + r.last_event_id as last from parley.turns r
+    where r.user_id = $1::uuid and r.session_id = $2::uuid and r.id_base < $3::bigint
+    order by r.turn_id desc
+    limit 1
+) t
+where t.status = 'streaming' or t.last >= $3::bigint;
+
 -- name: turn_of_text
 -- The newest turn of the last hour that answers just this text; $2 its session, NULL: any. Newest first, one look-up each: as a join the planner
 -- reads all messages of the user.

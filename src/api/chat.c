@@ -52,8 +52,11 @@ enum status chat_regenerate(struct api *api)
     new_turn.model = turns_model_field(api);
     new_turn.parent_id = message.text;
     api->handover.form = wanted_form(api->request);
+    long after = turns_after(api);
     status = fields_check(api);
-    return status == ST_OK ? turns_begin(api, &new_turn, NULL) : status;
+    if (status != ST_OK)
+        return status;
+    return after >= 0 ? turns_resume(api, new_turn.session.text, NULL, after) : turns_begin(api, &new_turn, NULL);
 }
 
 /* Joins the turn that runs, or gives the rest of one that a client was watching when it ended, then what followed. */

@@ -167,7 +167,9 @@ enum status turns_resume(struct api *api, const char *session_id, const char *te
 {
     struct turn turn;
     const char *key = request_header(api->request, "Idempotency-Key");
-    enum status status = key ? turn_of_key(&api->call, key, &turn) : turn_of_text(&api->call, session_id, text, &turn);
+    enum status status = key    ? turn_of_key(&api->call, key, &turn)
+                         : text ? turn_of_text(&api->call, session_id, text, &turn)
+                                : turn_of_event(&api->call, session_id, after, &turn);
     if (status != ST_OK)
         return status;
     /* A key that was used in another session must not show its answer in this one. */

@@ -28,7 +28,8 @@ long turns_after(struct api *api);
 enum status turns_begin(struct api *api, struct turn_new *new_turn, const struct thread_name *thread) MUST_CHECK;
 
 /* A POST with Last-Event-ID comes from a client that lost its line: it means the turn that it began, by the key or else
- * by the text, never a new one. session_id NULL: in any session. */
+ * by the text, never a new one. session_id NULL: in any session. text NULL (another answer was asked for): by the
+ * event. */
 enum status turns_resume(struct api *api, const char *session_id, const char *text, long after) MUST_CHECK;
 
 /* Lets the client watch a turn from behind an event's id. */

@@ -170,6 +170,14 @@ enum status turn_of_key(struct call *call, const char *key, struct turn *turn)
     return get_found(call, db_add(&call->tx, QUERY_TURN_OF_KEY, call->user.text, key), turn);
 }
 
+enum status turn_of_event(struct call *call, const char *session_id, long event, struct turn *turn)
+{
+    call_next(call);
+    call->end = DB_COMMIT;
+    const char *id = db_int(call->arena, event);
+    return get_found(call, db_add(&call->tx, QUERY_TURN_OF_EVENT, call->user.text, session_id, id), turn);
+}
+
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn)
 {
     call_next(call);

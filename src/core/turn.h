@@ -32,7 +32,7 @@ struct turn_begun {
 
 struct turn {
     struct uuid id, message, user_message, session;
-    const char *thread; /* what the session is called; only of turn_of_key and turn_of_text */
+    const char *thread; /* what the session is called; only of turn_of_key, turn_of_text, turn_of_event */
     bool running;
     long last_event_id; /* of what is saved; 0 a day after its end, when events may be purged */
     long id_base;       /* viewers see id_base + id, which grows within the session */
@@ -62,10 +62,11 @@ enum status turn_fail(struct call *call, const struct uuid *turn, const char *co
 enum status turn_watched(struct call *call, const struct uuid *session, long after, struct turn *turn,
                          bool *found) MUST_CHECK;
 
-/* The turn that a request with this key began, else the newest of the last hour that answers just this text (in that
- * session, where one is given): for a client that lost its line. Both in a transaction of their own; ST_NOT_FOUND
- * "turn_not_found". */
+/* For a client that lost its line: the turn that a request with this key began; the newest of the last hour that
+ * answers just this text (in that session, where one is given); the one of the session that has this event, as viewers
+ * count. Each in a transaction of its own; ST_NOT_FOUND "turn_not_found". */
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
+enum status turn_of_event(struct call *call, const char *session_id, long event, struct turn *turn) MUST_CHECK;
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;
 
 /* Saved events past an id (as viewers count), oldest first, at most TURN_EVENTS_MAX and, but for the first one, not

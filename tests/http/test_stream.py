@@ -58,7 +58,7 @@ def assert_rest(events, whole, after):
     assert [(event.id, event.json) for event in events if event.type != "token"] == [
         (event.id, event.json) for event in whole if event.type != "token" and event.id > after]
     # The session's event has the first id, and each byte of text one more.
-    assert text_of(events).encode() == text_of(whole).encode()[max(after - 1, 0):], after
+    assert text_of(events).encode() == text_of(whole).encode()[max(after - whole[0].id, 0):], after
     assert not ids or ids[-1] == whole[-1].id
 
 
@@ -320,6 +320,38 @@ def test_the_newest_of_the_same_words_is_resumed(alice):
     with chat(alice, "again", {"Last-Event-ID": "0"}) as stream:
         stream.rest()
     assert stream.first["turn_id"] == newest.first["turn_id"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "key-1"}], ids=["by event", "by key"])
+def test_a_regeneration_that_comes_back_resumes(parley, alice, headers):
+    first = answered(alice, words(30))
+    path = f"{SESSIONS}/{first.first['session_id']}/messages/{first.first['message_id']}/regenerate"
+    with Stream(alice, "POST", path, {}, headers) as turn:
+        seen = turn.take(4)[-1].id
+        with Stream(alice, "POST", path, {}, {**headers, "Last-Event-ID": str(seen)}) as second:
+            second.rest()
+        turn.rest()
+    assert_rest(second.events, turn.events, seen)
+    answered(alice, "then", session_id=first.first["session_id"])
+    for seen in (turn.events[0].id, turn.events[6].id, turn.events[-2].id):
+        with Stream(alice, "POST", path, {}, {**headers, "Last-Event-ID": str(seen)}) as third:
+            third.rest()
+        assert_rest(third.events, turn.events, seen)
+    with Stream(alice, "POST", path, {}, {**headers, "Last-Event-ID": str(turn.events[-1].id)}) as fourth:
+        assert all(event.id >= turn.events[-1].id for event in fourth.rest())
+    assert turns(parley, alice) == 3
+
+
+def test_a_regeneration_that_comes_back_never_begins_a_turn(parley, alice):
+    turn = answered(alice, "said")
+    message, last = turn.first["message_id"], turn.events[-1].id
+    cases = [(turn.first["session_id"], {"Last-Event-ID": "0"}), (turn.first["session_id"], {"Last-Event-ID": str(last + 1)}),
+             (turn.first["session_id"], {"Last-Event-ID": str(last), "Idempotency-Key": "never-used"}),
+             (alice.session(), {"Last-Event-ID": "1"}), (str(uuid.uuid4()), {"Last-Event-ID": "1"})]
+    for session, headers in cases:
+        answer = alice.post(f"{SESSIONS}/{session}/messages/{message}/regenerate", {}, headers=headers)
+        assert (answer.status, answer.problem) == (404, "turn_not_found"), (headers, answer)
+    assert turns(parley, alice) == 1
 
 
 def test_the_same_key_joins_the_turn_and_replays_it(parley, alice):

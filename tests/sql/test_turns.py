@@ -160,7 +160,7 @@ def test_nobody_finds_anothers_turn(postgres, ann):
     ann.checkpoint(turn, "Ho")
     bob = Person(postgres)
     for name, params in (("turn_get", [turn]), ("turn_watched", [ann.session, 0]), ("turn_events", [turn, 0, 10]),
-                         ("turn_of_text", [None, "Hi"]), ("turn_history", [ann.session, 1000])):
+                         ("turn_of_text", [None, "Hi"]), ("turn_of_event", [ann.session, 1]), ("turn_history", [ann.session, 1000])):
         assert bob.run(name, *params) == [], name
         assert bob.execute(QUERIES[name], [ann.user, *params]) == [], f"{name} in the other's name"
     assert bob.run("turn_text", turn) == [("",)]
