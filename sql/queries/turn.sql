@@ -81,22 +81,32 @@ from (
 where t.status = 'streaming' or t.last >= $3::bigint;
 
 -- name: turn_of_text
--- The newest turn of the last hour that answers just this text; $2 its session, NULL: any. Newest first, one look-up each: as a join the planner
--- reads all messages of the user.
-select t.turn_id
+-- The turn of the last hour that answers just this text: in the session $2 the newest; in any (NULL) one that runs or ended in the last ten minutes
+-- before older ones, and none where that may be two. In this order one look-up each: as a join the planner reads all messages of the user.
+select (array_agg(f.turn_id order by f.fresh desc, f.started_at desc))[1] as turn_id
 from (
-    select r.turn_id, r.session_id, r.user_message_id, r.started_at from parley.turns r
-    where r.user_id = $1::uuid and r.started_at > now() - interval '1 hour'
-        and (case when $2::uuid is null or r.session_id = $2::uuid then 1 end) is not null
-    order by r.started_at desc
-    limit 1000
-) t
-where (select m.content from parley.chat_messages m
-        where m.user_id = $1::uuid and m.session_id = t.session_id and m.message_id = t.user_message_id) = $3::text
-    and (select s.deleted_at is null from parley.chat_sessions s
-        where s.user_id = $1::uuid and s.session_id = t.session_id)
-order by t.started_at desc
-limit 1;
+    select t.turn_id, t.started_at, t.fresh
+    from (
+        select n.* from (
+            select r.turn_id, r.session_id, r.user_message_id, r.started_at,
+                r.ended_at is null or r.ended_at > now() - interval '10 minutes' as fresh
+            from parley.turns r
+            where r.user_id = $1::uuid and r.started_at > now() - interval '1 hour'
+                and (case when $2::uuid is null or r.session_id = $2::uuid then 1 end) is not null
+            order by r.started_at desc
+            limit 1000
+        ) n
+        order by n.fresh desc, n.started_at desc
+        offset 0
+    ) t
+    where (select m.content from parley.chat_messages m
+            where m.user_id = $1::uuid and m.session_id = t.session_id and m.message_id = t.user_message_id) = $3::text
+        and (select s.deleted_at is null from parley.chat_sessions s
+            where s.user_id = $1::uuid and s.session_id = t.session_id)
+    order by t.fresh desc, t.started_at desc
+    limit 2
+) f
+having count(*) > 0 and ($2::uuid is not null or count(*) filter (where f.fresh) < 2);
 
 -- name: turn_note_key
 -- A request's key began this turn.

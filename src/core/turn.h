@@ -63,8 +63,8 @@ enum status turn_watched(struct call *call, const struct uuid *session, long aft
                          bool *found) MUST_CHECK;
 
 /* For a client that lost its line: the turn that a request with this key began; the newest of the last hour that
- * answers just this text (in that session, where one is given); the one of the session that has this event, as viewers
- * count. Each in a transaction of its own; ST_NOT_FOUND "turn_not_found". */
+ * answers just this text (in that session, where one is given; else none where two may be meant); the one of the
+ * session that has this event, as viewers count. Each in a transaction of its own; ST_NOT_FOUND "turn_not_found". */
 enum status turn_of_key(struct call *call, const char *key, struct turn *turn) MUST_CHECK;
 enum status turn_of_event(struct call *call, const char *session_id, long event, struct turn *turn) MUST_CHECK;
 enum status turn_of_text(struct call *call, const char *session_id, const char *text, struct turn *turn) MUST_CHECK;

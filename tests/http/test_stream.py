@@ -314,12 +314,25 @@ def test_a_key_resumes_nothing_of_another_session(alice):
             assert again.answer.problem == "turn_not_found" if again.answer else again.rest() and again.text == "only here"
 
 
-def test_the_newest_of_the_same_words_is_resumed(alice):
+def test_the_newest_of_the_same_words_in_a_session_is_resumed(alice):
     session = answered(alice, "again").first["session_id"]
     newest = answered(alice, "again", session_id=session)
-    with chat(alice, "again", {"Last-Event-ID": "0"}) as stream:
+    with chat(alice, "again", {"Last-Event-ID": "0"}, session_id=session) as stream:
         stream.rest()
     assert stream.first["turn_id"] == newest.first["turn_id"]
+
+
+def test_two_tabs_with_the_same_words_never_get_one_anothers_answer(parley, alice):
+    with chat(alice, words(30)) as one, chat(alice, words(30)) as other:
+        sessions = [tab.first["session_id"] for tab in (one, other)]
+        for at in range(2):
+            with chat(alice, words(30), {"Last-Event-ID": "1"}) as lost:
+                assert (lost.status, lost.answer.problem) == (404, "turn_not_found"), "while both run" if at == 0 else "and when they have ended"
+            one.rest(), other.rest()
+    with chat(alice, words(30), {"Last-Event-ID": "0"}, session_id=sessions[1]) as named:
+        named.rest()
+    assert named.first["turn_id"] == other.first["turn_id"]
+    assert turns(parley, alice) == 2
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "key-1"}], ids=["by event", "by key"])

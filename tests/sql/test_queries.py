@@ -187,7 +187,8 @@ def buffers(plan):
     ("turn_events", [USER, TURN, 1000, 500], {"turn_events_pkey"}, 500, 40),
     ("turn_events", [USER, TURN, 2000, 500], {"turn_events_pkey"}, 0, 8),
     ("turn_history", [USER, SESSION_ID, 128000], {"chat_messages_path_idx"}, 500, 40),
-    ("turn_of_text", [USER, None, "Hello"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 1, 80),
+    ("turn_of_text", [USER, None, "Hello"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 0, 80),
+    ("turn_of_text", [USER, SESSION_ID, "Hello"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 1, 80),
     ("turn_of_text", [USER, None, "Never said"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 0, 2000),
     ("turn_of_text", [USER, SESSION_ID, "Never said"], {"turns_started_idx", "chat_sessions_pkey", "chat_messages_id_key"}, 0, 2000),
 ])

@@ -171,10 +171,23 @@ def test_a_client_that_lost_its_line_finds_its_turn_by_what_it_said(ann):
     other = ann.new_session()
     first, second = ann.answer("Hi", "Ho"), ann.answer("Hi", "Ho ho", session=other)
     ann.answer("Hi!", "?")
-    assert ann.run("turn_of_text", None, "Hi") == [(second,)], "the newest"
+    assert ann.run("turn_of_text", None, "Hi") == [], "either may be meant"
     assert ann.run("turn_of_text", ann.session, "Hi") == [(first,)], "in its session"
+    third = ann.answer("Hi", "Ho")
+    assert ann.run("turn_of_text", ann.session, "Hi") == [(third,)], "the newest in a session"
+    ann.as_superuser("update parley.turns set started_at = now() - interval '61 minutes' where turn_id = %s", third)
     assert ann.run("turn_of_text", ann.new_session(), "Hi") == ann.run("turn_of_text", None, "hi") == []
-    ann.as_superuser("update parley.turns set started_at = now() - interval '61 minutes' where turn_id = %s", second)
+    old = "update parley.turns set started_at = now() - interval '%s minutes', ended_at = now() - interval '%s minutes' where turn_id = %s"
+    ann.as_superuser(old, 20, 11, second)
+    assert ann.run("turn_of_text", None, "Hi") == [(first,)], "rather one that has just ended"
+    ann.as_superuser(old, 21, 12, first)
+    assert ann.run("turn_of_text", None, "Hi") == [(second,)], "the newest of those long ended"
+    running = ann.begin("Hi", session=ann.new_session())
+    ann.as_superuser("update parley.turns set started_at = now() - interval '25 minutes' where turn_id = %s", running)
+    assert ann.run("turn_of_text", None, "Hi") == [(running,)], "rather one that runs"
+    assert ann.finish(running, "Ho") == "saved"
+    ann.as_superuser(old, 62, 61, running)
+    ann.as_superuser(old, 61, 60, second)
     assert ann.run("turn_of_text", None, "Hi") == [(first,)], "of the last hour"
 
 
