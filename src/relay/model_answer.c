@@ -86,6 +86,40 @@ static void take_text(struct model_answer *answer, enum model_voice voice, const
     tell_text(answer, voice, text, n);
 }
 
+static bool take_parts(struct model_answer *answer, enum model_voice voice, const struct json *parts,
+                       const struct model_text *clean);
+
+/* One part of a content. Parts of other kinds, like references, have no words. False: it is no part. */
+static bool take_part(struct model_answer *answer, enum model_voice voice, const struct json *part,
+                      const struct model_text *clean)
+{
+    const struct json *type = json_member(part, "type");
+    if (!type || json_type(type) != JSON_STRING)
+        return false;
+    if (!strcmp(json_string(type, NULL), "thinking"))
+        return take_parts(answer, MODEL_REASONING, json_member(part, "thinking"), clean);
+    if (strcmp(json_string(type, NULL), "text") != 0)
+        return true;
+    const struct json *text = json_member(part, "text");
+    take_text(answer, voice, text, clean);
+    return text && json_type(text) == JSON_STRING;
+}
+
+/* Tells what is a text, null, or an array of parts. False: it is none of them. */
+static bool take_parts(struct model_answer *answer, enum model_voice voice, const struct json *parts,
+                       const struct model_text *clean)
+{
+    if (!parts || json_type(parts) == JSON_NULL)
+        return true;
+    take_text(answer, voice, parts, clean);
+    if (json_type(parts) != JSON_ARRAY)
+        return json_type(parts) == JSON_STRING;
+    for (size_t i = 0; i < json_size(parts); i++)
+        if (!take_part(answer, voice, json_element(parts, i), clean))
+            return false;
+    return true;
+}
+
 static void take_tool(struct model_answer *answer, const struct json *piece)
 {
     const char *event;
@@ -112,7 +146,8 @@ static void take_delta(struct model_answer *answer, const struct json *delta, co
     if (!reasoning || json_type(reasoning) != JSON_STRING || !*json_string(reasoning, NULL))
         reasoning = json_member(delta, "reasoning");
     take_text(answer, MODEL_REASONING, reasoning, clean);
-    take_text(answer, MODEL_CONTENT, json_member(delta, "content"), clean);
+    if (!take_parts(answer, MODEL_CONTENT, json_member(delta, "content"), clean))
+        model_answer_fail(answer, MODEL_GARBLED);
     /* A refusal is what the model has to say. */
     take_text(answer, MODEL_CONTENT, json_member(delta, "refusal"), clean);
     const struct json *tools = json_member(delta, "tool_calls");

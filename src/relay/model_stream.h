@@ -3,9 +3,9 @@
  * not stream, as one JSON object. Knows nothing of how the bytes come.
  *
  * What servers do differently is taken as it comes: CRLF, CR or LF; `data:` with or without a space; data in several
- * lines; events without an empty line between them; comments; a first delta with only a role; reasoning_content or
- * reasoning; tool calls in pieces; usage in a chunk of its own, null, or not at all; an error in place of a chunk; no
- * [DONE].
+ * lines; events without an empty line between them; comments; a first delta with only a role; content as a text
+ * or in parts, thoughts among them; reasoning_content or reasoning; tool calls in pieces; usage in a chunk of its own,
+ * null, or not at all; an error in place of a chunk; no [DONE].
  */
 #ifndef PARLEY_RELAY_MODEL_STREAM_H
 #define PARLEY_RELAY_MODEL_STREAM_H

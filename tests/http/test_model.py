@@ -225,6 +225,13 @@ def test_thoughts_are_kept_with_the_answer_and_not_told_again(user):
     assert answer_of(user, session)["metadata"] == {"model": "scripted-1"}
 
 
+def test_content_in_parts_is_text_and_thoughts(user):
+    answer = ask(user, "script:parts").json
+    assert (answer["content"], answer["reasoning"], answer["status"]) == (TEXT, THOUGHT, "complete")
+    kept = answer_of(user, answer["session_id"])
+    assert (kept["content"], kept["metadata"]) == (TEXT, {"reasoning": THOUGHT})
+
+
 def test_one_json_answer_has_thoughts_and_calls(user):
     assert ask(user, "script:reasoning").json["reasoning"] == THOUGHT
     answer = ask(user, "script:tools").json

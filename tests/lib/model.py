@@ -237,6 +237,15 @@ class Model:
         await reply.say(WORDS)
         await reply.finish()
 
+    async def script_parts(self, reply):
+        """The content as an array of parts, the thoughts among them."""
+        await reply.begin()
+        for word in ("Let", " me", " think."):
+            await reply.delta(content=[{"type": "thinking", "thinking": [{"type": "text", "text": word}]}])
+        for word in WORDS:
+            await reply.delta(content=[{"type": "text", "text": word}])
+        await reply.finish()
+
     async def script_tools(self, reply):
         await reply.begin()
         await reply.delta(tool_calls=[{"index": 0, "id": "call_a", "type": "function", "function": {"name": "look_up", "arguments": ""}}])

@@ -259,6 +259,23 @@ static void model_stream_reads_what_servers_put_into_chunks(void)
          .content = "a",
          .finish = "stop"},
         {.what = "a refusal", .body = PIECE("'content':null,'refusal':'No.'") STOP, .content = "No.", .finish = "stop"},
+        {.what = "content in parts, thoughts among them",
+         .body = PIECE("'content':[{'type':'thinking','thinking':[{'type':'text','text':'h'},{'type':'text','text':'m'}"
+                       "]}]") PIECE("'content':[]")
+             PIECE("'content':[{'type':'text','text':'a'},{'type':'reference','reference_ids':[1]},"
+                   "{'type':'text','text':'b'}]") SAYS("c") STOP,
+         .reasoning = "hm",
+         .content = "abc",
+         .finish = "stop"},
+        {.what = "a thought that is one text",
+         .body =
+             PIECE("'content':[{'type':'thinking','thinking':'hm','signature':'x'},{'type':'text','text':''}]") STOP,
+         .reasoning = "hm",
+         .finish = "stop"},
+        {.what = "a pair that two parts share",
+         .body = PIECE("'content':[{'type':'text','text':'\\ud83d'},{'type':'text','text':'\\ude00'}]") STOP,
+         .content = "\xF0\x9F\x98\x80",
+         .finish = "stop"},
         {.what = "no [DONE]", .body = SAYS("a") STOP, .content = "a", .finish = "stop"},
         {.what = "neither finish_reason nor [DONE]", .body = SAYS("a"), .content = "a", .error = "cut"},
         {.what = "another finish_reason",
@@ -275,7 +292,7 @@ static void model_stream_reads_what_servers_put_into_chunks(void)
          .body = "data: {'choices':{}}\n\n"
                  "data: {'choices':[7,null,[]]}\n\n"
                  "data: {'choices':[{'delta':[]}],'model':7}\n\n"
-                 "data: {'choices':[{'delta':{'content':7,'tool_calls':{}},'finish_reason':7}]}\n\n"
+                 "data: {'choices':[{'delta':{'tool_calls':{}},'finish_reason':7}]}\n\n"
                  "data: {}\n\n" DONE,
          .finish = "stop"},
     };
@@ -391,6 +408,19 @@ static void model_stream_refuses_garbage(void)
          .content = "a",
          .error = "cut"},
         {.what = "cut in the middle of a string", .body = "data: {'choices':[{'delta':{'content':'a", .error = "cut"},
+        {.what = "content that is a number", .body = PIECE("'content':7") STOP, .error = "model_garbled"},
+        {.what = "content that is an object",
+         .body = SAYS("a") PIECE("'content':{'type':'text','text':'b'}") STOP,
+         .content = "a",
+         .error = "model_garbled"},
+        {.what = "content of texts that are no parts", .body = PIECE("'content':['a']") STOP, .error = "model_garbled"},
+        {.what = "a part of no kind", .body = PIECE("'content':[{'text':'a'}]") STOP, .error = "model_garbled"},
+        {.what = "a part without its text",
+         .body = PIECE("'content':[{'type':'text'}]") STOP,
+         .error = "model_garbled"},
+        {.what = "a thought that is none",
+         .body = PIECE("'content':[{'type':'thinking','thinking':7}]") STOP,
+         .error = "model_garbled"},
         {.what = "nothing", .body = "", .error = "cut"},
         {.what = "only space", .body = "\n\n \r\n", .error = "cut"},
         {.what = "only comments", .body = ": a\n\n: b\n\n", .error = "cut"},
@@ -412,6 +442,12 @@ static void model_stream_takes_an_answer_in_one_piece(void)
          .usage = "1+2"},
         {.what = "without a finish_reason, in several lines",
          .body = "\n{\n 'choices': [\n  {'message': {'content': 'a'}}\n ]\n}",
+         .content = "a",
+         .finish = "stop"},
+        {.what = "in parts",
+         .body = "{'choices':[{'message':{'content':[{'type':'thinking','thinking':[{'type':'text','text':'hm'}]},"
+                 "{'type':'text','text':'a'}]},'finish_reason':'stop'}]}",
+         .reasoning = "hm",
          .content = "a",
          .finish = "stop"},
         {.what = "tool calls",
