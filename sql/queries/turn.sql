@@ -15,19 +15,37 @@ select asked, last, turn from parley.copy_question($1::uuid, $2::uuid, $3::text)
 
 -- name: turn_history
 -- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
--- the newest message in any case.
-select h.role, h.content, h.tool_calls, h.tool_call_id
-from (
-    select m.role, m.content, m.tool_calls, m.metadata ->> 'tool_call_id' as tool_call_id, m.seq, row_number() over newest as nth,
+-- the newest message in any case. Model servers refuse calls without all their results right behind them, and results without their call: such
+-- calls, which a cut, a stop or a client leaves, are not told, nor what is empty without them.
+with newest as (
+    select m.seq, m.role, m.content, m.tool_calls,
+        case when m.role = 'tool' then m.metadata ->> 'tool_call_id' end as tool_call_id,
+        case when m.role = 'assistant' and m.status = 'complete' and not m.tool_calls @? '$[*] ? (!exists (@.id))'
+            then nullif(jsonb_path_query_array(m.tool_calls, '$[*].id'), '[]') end as asked,
+        row_number() over newest as nth,
         sum(octet_length(m.content) + coalesce(octet_length(m.tool_calls::text), 0) + 16) over newest as bytes
     from parley.chat_messages m
     where m.user_id = $1::uuid and m.session_id = $2::uuid and m.on_path and m.status <> 'streaming'
-        and (m.content <> '' or m.tool_calls is not null)
+        and (m.content <> '' or m.tool_calls is not null or m.role = 'tool')
     window newest as (order by m.seq desc rows unbounded preceding)
     order by m.seq desc
     limit 500
-) h
-where h.bytes <= $3::integer or h.nth = 1
+), runs as (
+    -- A message and the results right behind it.
+    select n.*, count(*) filter (where n.role <> 'tool') over (order by n.seq) as run
+    from newest n
+    where n.bytes <= $3::integer or n.nth = 1
+), matched as (
+    select r.seq, r.role, r.content, r.tool_calls, r.tool_call_id, first_value(r.asked) over run as asked,
+        jsonb_agg(r.tool_call_id) filter (where r.tool_call_id is not null) over run as given,
+        row_number() over (partition by r.run, r.tool_call_id order by r.seq) as nth
+    from runs r
+    window run as (partition by r.run order by r.seq rows between unbounded preceding and unbounded following)
+)
+select h.role, h.content, case when h.role <> 'tool' and h.asked <@ h.given then h.tool_calls end as tool_calls, h.tool_call_id
+from matched h
+where case when h.role = 'tool' then h.asked <@ h.given and h.asked ? h.tool_call_id and h.nth = 1
+    else h.content <> '' or h.asked <@ h.given end
 order by h.seq;
 
 -- name: turn_settle

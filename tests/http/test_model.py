@@ -250,13 +250,44 @@ def test_pieces_of_calls_are_told_as_they_come(user):
     assert turn.events[-1].json["tool_calls"] == answer_of(user, turn.first["session_id"])["tool_calls"]
 
 
-def test_calls_and_their_results_are_told_to_the_model(user):
+def give_result(user, session, call, text):
+    assert user.post(f"{SESSIONS}/{session}/messages", {"role": "tool", "content": text, "metadata": {"tool_call_id": call}}).status == 201
+
+
+def test_calls_and_all_their_results_are_told_to_the_model(user):
     session = ask(user, "script:tools").json["session_id"]
     calls = answer_of(user, session)["tool_calls"]
-    user.post(f"{SESSIONS}/{session}/messages", {"role": "tool", "content": "a fox is an animal", "metadata": {"tool_call_id": "call_a"}})
+    give_result(user, session, "call_a", "a fox is an animal")
+    give_result(user, session, "call_b", "3")
     request, _ = told(user, session_id=session)
-    assert [message["role"] for message in request["messages"]] == ["user", "assistant", "tool", "user"]
-    assert request["messages"][1]["tool_calls"] == calls
+    assert request["messages"] == [
+        {"role": "user", "content": "script:tools"}, {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": "a fox is an animal", "tool_call_id": "call_a"}, {"role": "tool", "content": "3", "tool_call_id": "call_b"},
+        {"role": "user", "content": "script:request"}]
+
+
+def test_calls_without_all_their_results_are_not_told(user):
+    session = ask(user, "script:tools").json["session_id"]
+    give_result(user, session, "call_a", "a fox is an animal")
+    assert said(told(user, session_id=session)[0]) == [("user", "script:tools"), ("user", "script:request")]
+
+
+def test_a_cut_of_the_history_leaves_no_result_without_its_call(user):
+    session = ask(user, "script:tools").json["session_id"]
+    for call in ("call_a", "call_b"):
+        give_result(user, session, call, "x" * 950)
+    assert said(told(user, session_id=session)[0]) == [("user", "script:request")]
+
+
+def test_half_a_call_is_not_told(user):
+    with chat(user, "script:stall-call") as turn:
+        turn.until(lambda event: event.type == "tool_call")
+        session = turn.first["session_id"]
+        assert user.post(f"{SESSIONS}/{session}/stop").status == 202
+        turn.rest()
+    assert answer_of(user, session)["tool_calls"], "it is kept"
+    give_result(user, session, "call_a", "a result")
+    assert said(told(user, session_id=session)[0]) == [("user", "script:stall-call"), ("user", "script:request")]
 
 
 # How its failures read

@@ -254,6 +254,12 @@ class Model:
         await reply.delta(tool_calls=[{"index": 1, "id": "call_b", "type": "function", "function": {"name": "count", "arguments": "{}"}}])
         await reply.finish("tool_calls")
 
+    async def script_stall_call(self, reply):
+        """Half the arguments of a call, and no more."""
+        await reply.begin()
+        await reply.delta(tool_calls=[{"index": 0, "id": "call_a", "type": "function", "function": {"name": "look_up", "arguments": '{"wor'}}])
+        await reply.stall()
+
     async def script_comments(self, reply, count="5", pause_ms="50"):
         await reply.head()
         for _ in range(int(count)):

@@ -34,9 +34,9 @@ class Person:
         self.run("session_create", session, None, None, more.get("helper"), 0, 0)
         return session
 
-    def say(self, role, content, tool_calls=None, session=None):
+    def say(self, role, content, tool_calls=None, metadata=None, session=None):
         message = str(uuid.uuid4())
-        self.run("message_append", session or self.session, message, role, content, tool_calls, None, None, None)
+        self.run("message_append", session or self.session, message, role, content, tool_calls, metadata, None, None)
         return message
 
     def begin(self, text, session=None, lease=20, **more):
@@ -86,8 +86,60 @@ def test_the_model_is_told_the_path_without_what_is_empty(ann):
     assert ann.history() == [("system", "Be brief."), ("user", "One"), ("assistant", "Uno"), ("user", "Two"), ("user", "Three")]
     ann.finish(turn, "Tr", "interrupted")
     assert ann.history()[-1] == ("assistant", "Tr")
-    ann.say("assistant", "", '[{"id": "1"}]')
-    assert ann.run("turn_history", ann.session, 1000)[-1] == ("assistant", "", [{"id": "1"}], None)
+
+
+def calls(*ids):
+    return json.dumps([{"id": id} for id in ids])
+
+
+@pytest.mark.parametrize("what, asked, given, told", [
+    ("each result", ["a", "b"], ["b", "a"], ["b", "a"]),
+    ("a result lacks", ["a", "b"], ["a"], None),
+    ("no result", ["a"], [], None),
+    ("more results than calls", ["a"], ["a", "z", None], ["a"]),
+    ("a result twice", ["a"], ["a", "a"], ["a"]),
+    ("a call without an id", [None], ["a", None], None),
+    ("no call", [], ["a"], None),
+])
+@pytest.mark.parametrize("text", ["", "Let me see."])
+def test_the_model_is_told_calls_with_all_their_results_or_none(ann, what, asked, given, told, text):
+    ann.say("user", "Hi")
+    ann.say("assistant", text, calls(*asked))
+    for id in given:
+        ann.say("tool", f"result of {id}", None, id and json.dumps({"tool_call_id": id}))
+    ann.say("user", "And?")
+    expected = [("assistant", text, [{"id": id} for id in asked] if told else None, None)] if told or text else []
+    expected += [("tool", f"result of {id}", None, id) for id in told or ()]
+    assert ann.run("turn_history", ann.session, 1000)[1:-1] == expected
+
+
+def test_a_result_stands_right_behind_its_call_or_is_not_told(ann):
+    ann.say("tool", "before", None, '{"tool_call_id": "a"}')
+    ann.say("assistant", "Let me see.", calls("a"))
+    ann.say("user", "Hello?")
+    ann.say("tool", "late", None, '{"tool_call_id": "a"}')
+    ann.say("user", "And?", calls("b"))
+    ann.say("tool", "of no answer", None, '{"tool_call_id": "b"}')
+    assert ann.run("turn_history", ann.session, 1000) == [
+        ("assistant", "Let me see.", None, None), ("user", "Hello?", None, None), ("user", "And?", None, None)]
+
+
+def test_a_cut_leaves_no_result_without_its_call(ann):
+    ann.say("assistant", "x" * 100, calls("a", "b"))
+    for id in "ab":
+        ann.say("tool", "y" * 100, None, json.dumps({"tool_call_id": id}))
+    ann.say("user", "And?")
+    assert [len(ann.history(budget)) for budget in (100, 200, 300, 500)] == [1, 1, 1, 4]
+
+
+@pytest.mark.parametrize("status", ["complete", "stopped", "failed", "interrupted"])
+def test_the_model_is_told_calls_of_whole_answers_alone(ann, status):
+    for content in ("", "Let me"):
+        turn = ann.begin("Hi")
+        ann.finish(turn, content, status, tool_calls=calls("a"))
+        ann.say("tool", "a result", None, '{"tool_call_id": "a"}')
+    kept = ["user", "assistant", "tool", "user", "assistant", "tool"] if status == "complete" else ["user", "user", "assistant"]
+    assert [role for role, _ in ann.history()] == kept
 
 
 def test_the_model_is_told_one_branch(ann):
