@@ -172,7 +172,8 @@ static bool add_end(struct turn_stream *stream, const struct outcome *outcome)
     return added;
 }
 
-/* What a server did not count is taken as four bytes a token; of a call that brought nothing nothing was used. */
+/* What a server did not count, or counts as none where there is some, is taken as four bytes a token; of a call that
+ * brought nothing nothing was used. */
 static void estimate(const struct turn_stream *stream, struct outcome *outcome)
 {
     const struct turn_log *log = &stream->audience.log;
@@ -181,9 +182,12 @@ static void estimate(const struct turn_stream *stream, struct outcome *outcome)
         if (log->segment[i].type == TURN_TOKEN || log->segment[i].type == TURN_REASONING ||
             log->segment[i].type == TURN_TOOL_CALL)
             bytes += log->segment[i].len;
-    outcome->estimated = true;
-    outcome->completion_tokens = (int64_t)(bytes + 3) / 4;
-    outcome->prompt_tokens = bytes || !outcome->error_code ? (int64_t)(stream->prompt_bytes + 3) / 4 : 0;
+    bool no_prompt = outcome->prompt_tokens <= 0, no_completion = outcome->completion_tokens <= 0;
+    outcome->estimated = no_prompt || (no_completion && bytes);
+    if (no_completion)
+        outcome->completion_tokens = (int64_t)(bytes + 3) / 4;
+    if (no_prompt && (bytes || !outcome->error_code))
+        outcome->prompt_tokens = (int64_t)(stream->prompt_bytes + 3) / 4;
 }
 
 static int64_t within_integer(int64_t number)
@@ -219,8 +223,7 @@ static bool keep_outcome(struct turn_stream *stream, const struct outcome *outco
 static void finish(struct turn_stream *stream, struct outcome *outcome)
 {
     stream->call = NULL;
-    if (outcome->prompt_tokens <= 0 && outcome->completion_tokens <= 0)
-        estimate(stream, outcome);
+    estimate(stream, outcome);
     outcome->prompt_tokens = within_integer(outcome->prompt_tokens);
     outcome->completion_tokens = within_integer(outcome->completion_tokens);
     bool kept = keep_outcome(stream, outcome);

@@ -196,6 +196,15 @@ def test_an_answer_says_which_model_made_it():
         assert answer_of(user, turn.first["session_id"])["metadata"] == {"model": "usual"}, "else as it was asked"
 
 
+def test_counts_that_cannot_be_true_are_estimated(user):
+    text = (len(TEXT) + 3) // 4
+    for prompt, completion, expected in ((7, 0, (7, text, True)), (0, 5, (..., 5, True)), (0, 0, (..., text, True)), (7, 5, (7, 5, False))):
+        usage = ask(user, f"script:counts:{prompt}:{completion}").json["usage"]
+        assert usage["prompt_tokens"] > 0 and expected[0] in (..., usage["prompt_tokens"]), (prompt, completion, usage)
+        assert (usage["completion_tokens"], usage["estimated"]) == expected[1:], (prompt, completion, usage)
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
 def test_thoughts_are_told_and_not_kept_as_text(user):
     with chat(user, "script:reasoning") as turn:
         turn.rest()
