@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "relay/echo.h"
@@ -27,8 +28,11 @@
 #define ARENA_CAP   ((size_t)32 * 1024 * 1024) /* for one event of an answer */
 #define REFUSAL_MAX ((size_t)64 * 1024)        /* read of the body of an error */
 #define RETRY_MS    300                        /* before the one retry */
-#define TAIL_MS     2000                       /* from the finish_reason to the usage and [DONE] */
-#define DONE_MS     100                        /* from [DONE] to the end of the body */
+/* From the finish_reason to the usage and [DONE]. Only the rare server that then neither says [DONE] nor ends costs its
+ * readers so long, who have the whole text; what a gateway counts late would otherwise be guessed. */
+#define TAIL_MS  5000
+#define DONE_MS  100 /* from [DONE] to the end of the body */
+#define NO_USAGE 16  /* models that are remembered for it */
 
 struct upstream {
     struct loop *loop;
@@ -36,7 +40,10 @@ struct upstream {
     struct transfers *transfers; /* NULL: the echo model answers */
     struct arena *scratch;       /* of one event, of the end, or of a request being made */
     struct arena *kept;          /* of what upstream_cancel gives */
-    bool no_usage;               /* the server has refused the wish for usage, and answered without */
+    /* Hashes of the last models for which the wish for usage was refused, and that answered without; 0: none. Behind
+     * one address there may be servers of many kinds. */
+    uint64_t no_usage[NO_USAGE];
+    unsigned no_usage_next;
     struct upstream_call *calls;
 };
 
@@ -59,6 +66,7 @@ struct upstream_call {
     struct transfer *transfer;
     struct model_request request;
     struct model_stream *stream;
+    uint64_t model; /* hash of its name */
     bool retried, without_usage;
 
     enum phase phase;
@@ -232,6 +240,20 @@ static void ask_again(struct upstream_call *call, int ms)
         end_with(call, MODEL_NO_MEMORY, 0);
 }
 
+static bool is_without_usage(const struct upstream *upstream, uint64_t model)
+{
+    for (unsigned i = 0; i < NO_USAGE; i++)
+        if (upstream->no_usage[i] == model)
+            return true;
+    return false;
+}
+
+static void note_without_usage(struct upstream *upstream, uint64_t model)
+{
+    if (!is_without_usage(upstream, model))
+        upstream->no_usage[upstream->no_usage_next++ % NO_USAGE] = model;
+}
+
 /* Whether the wish for usage is what the server refuses. */
 static bool is_usage_refused(const struct upstream_call *call)
 {
@@ -279,7 +301,7 @@ static void on_over(void *owner, const struct transfer_end *transfer_end)
         ask_again(call, RETRY_MS);
     } else {
         if (call->without_usage && is_answer(call))
-            call->upstream->no_usage = true;
+            note_without_usage(call->upstream, call->model);
         end_with(call, judge(call, transfer_end->how), transfer_end->retry_after);
     }
 }
@@ -320,10 +342,15 @@ static void on_due(struct loop_timer *timer)
             end_with(call, MODEL_NO_MEMORY, 0);
         return;
     }
-    if (call->phase == PHASE_WAITING && call->due < call->total_at)
+    if (call->phase == PHASE_WAITING && call->due < call->total_at) {
         ask(call);
-    else if (finish_stream(call, false))
+    } else if (call->phase == PHASE_CONNECTING && call->due < call->total_at && !call->retried) {
+        drop_transfer(call);
+        call->retried = true;
+        ask_again(call, RETRY_MS);
+    } else if (finish_stream(call, false)) {
         end_with(call, judge_delay(call), 0);
+    }
 }
 
 /* --- the echo model, in the clothes of a call --- */
@@ -394,10 +421,12 @@ static bool prepare(struct upstream_call *call, const char *model, const char *m
         call->echo = echo_start(upstream->loop, messages, &echo_events, call);
         return call->echo != NULL;
     }
-    if (!model_request_init(&call->request, upstream->scratch, model ? model : upstream->settings->model_name,
-                            messages))
+    if (!model)
+        model = upstream->settings->model_name;
+    if (!model_request_init(&call->request, upstream->scratch, model, messages))
         return false;
-    call->without_usage = upstream->no_usage;
+    call->model = hash_xxh64(model, strlen(model));
+    call->without_usage = is_without_usage(upstream, call->model);
     if (call->without_usage)
         model_request_leave_out_usage(&call->request);
     call->total_at = now + upstream->settings->model_total_ms;

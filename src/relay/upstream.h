@@ -7,7 +7,8 @@
  *
  * What must stay true:
  * - An answer is complete only when a finish_reason or [DONE] came: the end of the body proves nothing.
- * - Before the first delta one retry is made on 500, 502, 503 and connection errors; after it none.
+ * - Before the first delta one retry is made on 500, 502, 503 and connection errors, among them a connection that does
+ *   not come in time; after it none.
  * - Every wait has a deadline of our own: first byte, idle, total. No redirects, http and https alone, TLS verified.
  * - What the server sends is untrusted: bounded, and made valid UTF-8 (U+FFFD for what is not) before anybody sees it.
  */

@@ -203,7 +203,7 @@ def test_deadlines_are_kept(asked):
     for script in ("stall-headers", "stall-first", "stall-mid"):
         assert 1.4 < took(script) < 5, (script, took(script))
     assert 5.9 < took("slow:200:50") < 10
-    assert took("done-hang") < 3 and took("finish-hang") < 5
+    assert took("done-hang") < 3 and took("finish-hang") < 8
 
 
 def test_reasoning_is_told_and_not_taken_for_the_answer(hurried, asked):

@@ -345,6 +345,34 @@ static void upstream_asks_without_usage_where_that_is_refused(void)
     CU_ASSERT_EQUAL(attempts(), 3);
 }
 
+static bool counts_usage_as(const char *model)
+{
+    struct outcome outcome = {0};
+    start(&outcome, model, "hello");
+    wait_for(&outcome);
+    return outcome.has_usage;
+}
+
+static void upstream_remembers_a_refusal_of_usage_for_that_model(void)
+{
+    struct outcome outcome = {0};
+    char model[16];
+    start(&outcome, "old", a_key("usage-refused"));
+    wait_for(&outcome);
+    check("old", outcome.content, TEXT);
+    CU_ASSERT_FALSE(counts_usage_as("old"));
+    CU_ASSERT(counts_usage_as("new"));
+    CU_ASSERT(counts_usage_as(NULL));
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(model, sizeof(model), "m%u", i);
+        outcome = (struct outcome){0};
+        start(&outcome, model, a_key("usage-refused"));
+        wait_for(&outcome);
+        CU_ASSERT_FALSE(counts_usage_as(model));
+    }
+    CU_ASSERT(counts_usage_as("old"));
+}
+
 static void upstream_puts_tool_calls_together(void)
 {
     static const char calls[] =
@@ -449,7 +477,8 @@ static void upstream_gives_up_on_a_connection_that_does_not_come(void)
     reopen();
     const struct outcome *outcome = ask("hello");
     check("full queue", outcome->error, "model_unreachable");
-    check_time("full queue", outcome->end_at, 300, 1800);
+    /* 300 ms each for two attempts, and the pause between them. */
+    check_time("full queue", outcome->end_at, 850, 2400);
     for (unsigned i = 0; i < LENGTH(fill); i++)
         close(fill[i]);
     close(listener);
@@ -483,7 +512,9 @@ static void upstream_ends_soon_when_the_answer_is_there(void)
     check_time("[DONE]", ask("script:done-hang")->end_at, 0, 1800);
     const struct outcome *outcome = ask("script:finish-hang");
     CU_ASSERT(outcome->complete && !strcmp(outcome->content, TEXT));
-    check_time("finish_reason", outcome->end_at, 1000, 4500);
+    check_time("finish_reason", outcome->end_at, 4500, 7500);
+    outcome = ask("script:late-usage:3000");
+    CU_ASSERT(outcome->complete && outcome->has_usage && outcome->completion == 11);
 }
 
 static void upstream_bounds_the_answer(void)
@@ -668,6 +699,7 @@ int main(void)
     TEST(upstream_sends_no_key_that_it_should_not);
     TEST(upstream_counts_usage);
     TEST(upstream_asks_without_usage_where_that_is_refused);
+    TEST(upstream_remembers_a_refusal_of_usage_for_that_model);
     TEST(upstream_puts_tool_calls_together);
     TEST(upstream_retries_once_before_the_first_delta);
     TEST(upstream_does_not_retry_what_it_must_not);

@@ -327,6 +327,16 @@ class Model:
         await reply.delta(finish="stop")
         await reply.stall()
 
+    async def script_late_usage(self, reply, pause_ms):
+        """Counts long after the answer is there."""
+        await reply.begin()
+        await reply.say(WORDS)
+        await reply.delta(finish="stop")
+        await asyncio.sleep(int(pause_ms) / 1000)
+        await reply.usage()
+        await reply.body("data: [DONE]\n\n")
+        await reply.end()
+
     async def script_badutf8(self, reply):
         """A lone byte, a cut character, an escape for U+0000, a pair in two chunks, half a pair."""
         await reply.head()
