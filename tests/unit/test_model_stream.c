@@ -259,23 +259,6 @@ static void model_stream_reads_what_servers_put_into_chunks(void)
          .content = "a",
          .finish = "stop"},
         {.what = "a refusal", .body = PIECE("'content':null,'refusal':'No.'") STOP, .content = "No.", .finish = "stop"},
-        {.what = "content in parts, thoughts among them",
-         .body = PIECE("'content':[{'type':'thinking','thinking':[{'type':'text','text':'h'},{'type':'text','text':'m'}"
-                       "]}]") PIECE("'content':[]")
-             PIECE("'content':[{'type':'text','text':'a'},{'type':'reference','reference_ids':[1]},"
-                   "{'type':'text','text':'b'}]") SAYS("c") STOP,
-         .reasoning = "hm",
-         .content = "abc",
-         .finish = "stop"},
-        {.what = "a thought that is one text",
-         .body =
-             PIECE("'content':[{'type':'thinking','thinking':'hm','signature':'x'},{'type':'text','text':''}]") STOP,
-         .reasoning = "hm",
-         .finish = "stop"},
-        {.what = "a pair that two parts share",
-         .body = PIECE("'content':[{'type':'text','text':'\\ud83d'},{'type':'text','text':'\\ude00'}]") STOP,
-         .content = "\xF0\x9F\x98\x80",
-         .finish = "stop"},
         {.what = "no [DONE]", .body = SAYS("a") STOP, .content = "a", .finish = "stop"},
         {.what = "neither finish_reason nor [DONE]", .body = SAYS("a"), .content = "a", .error = "cut"},
         {.what = "another finish_reason",
@@ -294,6 +277,30 @@ static void model_stream_reads_what_servers_put_into_chunks(void)
                  "data: {'choices':[{'delta':[]}],'model':7}\n\n"
                  "data: {'choices':[{'delta':{'tool_calls':{}},'finish_reason':7}]}\n\n"
                  "data: {}\n\n" DONE,
+         .finish = "stop"},
+    };
+    READ_ALL_WAYS(table);
+}
+
+static void model_stream_reads_content_in_parts(void)
+{
+    static const struct expected table[] = {
+        {.what = "content in parts, thoughts among them",
+         .body = PIECE("'content':[{'type':'thinking','thinking':[{'type':'text','text':'h'},{'type':'text','text':'m'}"
+                       "]}]") PIECE("'content':[]")
+             PIECE("'content':[{'type':'text','text':'a'},{'type':'reference','reference_ids':[1]},"
+                   "{'type':'text','text':'b'}]") SAYS("c") STOP,
+         .reasoning = "hm",
+         .content = "abc",
+         .finish = "stop"},
+        {.what = "a thought that is one text",
+         .body =
+             PIECE("'content':[{'type':'thinking','thinking':'hm','signature':'x'},{'type':'text','text':''}]") STOP,
+         .reasoning = "hm",
+         .finish = "stop"},
+        {.what = "a pair that two parts share",
+         .body = PIECE("'content':[{'type':'text','text':'\\ud83d'},{'type':'text','text':'\\ude00'}]") STOP,
+         .content = "\xF0\x9F\x98\x80",
          .finish = "stop"},
     };
     READ_ALL_WAYS(table);
@@ -735,6 +742,7 @@ void suite_model_stream(void)
     CU_pSuite suite = CU_add_suite("model_stream", begin, finish);
     UNIT_TEST(suite, model_stream_reads_every_way_of_framing);
     UNIT_TEST(suite, model_stream_reads_what_servers_put_into_chunks);
+    UNIT_TEST(suite, model_stream_reads_content_in_parts);
     UNIT_TEST(suite, model_stream_puts_tool_calls_together);
     UNIT_TEST(suite, model_stream_knows_errors_in_the_stream);
     UNIT_TEST(suite, model_stream_refuses_garbage);
