@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
-#include "db/connection.h"
+#include "db/connecting.h"
 #include "db/query_table.h"
 #include "db/sqlstate.h"
 
@@ -43,9 +43,9 @@ struct batch {
     void *context;
     enum phase phase;
     PGconn *pg;
-    PostgresPollingStatusType connecting;
-    bool known[QUERY_COUNT]; /* the server answered that it is prepared */
-    bool unsent;             /* libpq has more to write */
+    struct connecting *connecting; /* under way; NULL: none is, as always with pg */
+    bool known[QUERY_COUNT];       /* the server answered that it is prepared */
+    bool unsent;                   /* libpq has more to write */
     int64_t deadline;
     /* the batch under way */
     struct batch_item items[BATCH_ITEMS_MAX];
@@ -90,6 +90,7 @@ void batch_free(struct batch *batch)
     if (!batch)
         return;
     drop_results(batch, 0, batch->count);
+    connecting_leave(batch->connecting);
     disconnect(batch);
     free(batch);
 }
@@ -281,37 +282,37 @@ static void conclude(struct batch *batch)
 
 /* --- connecting --- */
 
-static void start_connecting(struct batch *batch)
-{
-    const char *keywords[CONNECTION_KEYWORDS];
-    const char *values[CONNECTION_KEYWORDS];
-    connection_keywords(batch->settings->database, keywords, values);
-    disconnect(batch);
-    batch->pg = PQconnectStartParams(keywords, values, 1);
-    batch->connecting = PGRES_POLLING_WRITING;
-    batch->phase = PHASE_CONNECT;
-    batch->deadline = clock_monotonic_ms() + batch->settings->database_timeout_ms;
-}
-
 static void on_notice(void *arg, const PGresult *result)
 {
     (void)arg;
     (void)result;
 }
 
+/* Takes the connection that was being made. True: it stands. */
+static bool take_connection(struct batch *batch)
+{
+    batch->connecting = NULL;
+    if (!batch->pg)
+        return false;
+    PQsetNoticeReceiver(batch->pg, on_notice, NULL);
+    if (PQsetnonblocking(batch->pg, 1) == 0 && PQenterPipelineMode(batch->pg))
+        return true;
+    disconnect(batch);
+    return false;
+}
+
+/* Where nobody waits for the connection any more it is kept for the next batch. */
 static void go_on_connecting(struct batch *batch)
 {
-    if (!batch->pg || PQstatus(batch->pg) == CONNECTION_BAD || clock_monotonic_ms() >= batch->deadline) {
-        lose(batch, "no connection");
-        return;
-    }
-    batch->connecting = PQconnectPoll(batch->pg);
-    if (batch->connecting == PGRES_POLLING_FAILED) {
-        lose(batch, "no connection");
-    } else if (batch->connecting == PGRES_POLLING_OK) {
-        PQsetNoticeReceiver(batch->pg, on_notice, NULL);
-        if (PQsetnonblocking(batch->pg, 1) || !PQenterPipelineMode(batch->pg) || !send_range(batch, 0, batch->count))
+    bool waiting = batch->phase == PHASE_CONNECT;
+    if (batch->connecting && connecting_is_over(batch->connecting, &batch->pg)) {
+        bool stands = take_connection(batch);
+        if (waiting && !stands)
+            lose(batch, "no connection");
+        else if (waiting && !send_range(batch, 0, batch->count))
             lose(batch, "sending failed");
+    } else if (waiting && clock_monotonic_ms() >= batch->deadline) {
+        lose(batch, "no connection");
     }
 }
 
@@ -322,26 +323,28 @@ void batch_start(struct batch *batch, const struct batch_item *items, unsigned c
     memcpy(batch->items, items, count * sizeof(*items));
     batch->count = count;
     batch->from = 0;
-    if (!batch->pg)
-        start_connecting(batch);
-    else if (!send_range(batch, 0, count))
-        batch->deadline = 0; /* the next step finds it lost: done is never called from here */
+    /* A deadline of 0: the next step finds it lost, because done is never called from here. */
+    if (batch->pg) {
+        if (!send_range(batch, 0, count))
+            batch->deadline = 0;
+        return;
+    }
+    const struct settings *settings = batch->settings;
+    batch->phase = PHASE_CONNECT;
+    if (!batch->connecting)
+        batch->connecting = connecting_start(settings->database, settings->database_timeout_ms);
+    batch->deadline = batch->connecting ? clock_monotonic_ms() + settings->database_timeout_ms : 0;
 }
 
 int batch_fd(const struct batch *batch)
 {
+    if (batch->connecting)
+        return connecting_fd(batch->connecting);
     return batch->pg ? PQsocket(batch->pg) : -1;
-}
-
-bool batch_wants_read(const struct batch *batch)
-{
-    return batch->phase != PHASE_CONNECT || batch->connecting == PGRES_POLLING_READING;
 }
 
 bool batch_wants_write(const struct batch *batch)
 {
-    if (batch->phase == PHASE_CONNECT)
-        return batch->connecting == PGRES_POLLING_WRITING;
     return batch->phase == PHASE_RUN && batch->unsent;
 }
 
@@ -349,8 +352,6 @@ int64_t batch_deadline(const struct batch *batch)
 {
     if (batch->phase == PHASE_IDLE)
         return INT64_MAX;
-    if (batch->phase == PHASE_CONNECT && !batch->pg)
-        return 0;
     int64_t soon = clock_monotonic_ms() + ENCRYPTED_WAIT_MS;
     bool encrypted = batch->phase == PHASE_RUN && (PQsslInUse(batch->pg) || PQgssEncInUse(batch->pg));
     return encrypted && soon < batch->deadline ? soon : batch->deadline;
@@ -366,12 +367,12 @@ static void look_at_idle(struct batch *batch)
 void batch_step(struct batch *batch)
 {
     bool lost;
-    if (batch->phase == PHASE_IDLE) {
-        look_at_idle(batch);
+    if (batch->connecting || batch->phase == PHASE_CONNECT) {
+        go_on_connecting(batch);
         return;
     }
-    if (batch->phase == PHASE_CONNECT) {
-        go_on_connecting(batch);
+    if (batch->phase == PHASE_IDLE) {
+        look_at_idle(batch);
         return;
     }
     if (!PQconsumeInput(batch->pg)) {

@@ -40,7 +40,7 @@ struct batch_item {
 /* Called once for each batch that was started, when all its items have a status. */
 typedef void batch_done(void *context, struct batch_item *items, unsigned count);
 
-/* A handle that connects when it is first used. The settings must stay. NULL: memory is out. */
+/* A handle that connects when it is first used, in a thread of its own. The settings must stay. NULL: memory is out. */
 struct batch *batch_new(const struct settings *settings, batch_done *done, void *context);
 void batch_free(struct batch *batch);
 
@@ -51,10 +51,9 @@ bool batch_is_busy(const struct batch *batch);
  * later from batch_step, also when the database cannot be reached. */
 void batch_start(struct batch *batch, const struct batch_item *items, unsigned count);
 
-/* What to wait for: the descriptor (-1: none), whether for reading and writing, and until when (clock_monotonic_ms;
- * INT64_MAX: no deadline). The descriptor may change with every step. */
+/* What to wait for: the descriptor (-1: none), whether for writing besides reading, and until when
+ * (clock_monotonic_ms; INT64_MAX: no deadline). The descriptor may change with every step. */
 int batch_fd(const struct batch *batch);
-bool batch_wants_read(const struct batch *batch);
 bool batch_wants_write(const struct batch *batch);
 int64_t batch_deadline(const struct batch *batch);
 

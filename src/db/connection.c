@@ -46,9 +46,11 @@ static int wait_for(PGconn *pg, short events, int64_t until)
     }
 }
 
-static enum connection_wait finish_connecting(PGconn *pg, int64_t deadline)
+enum connection_wait connection_wait_for_start(PGconn *pg, int64_t deadline)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    if (PQstatus(pg) == CONNECTION_BAD)
+        return CONNECTION_LOST;
     while (next != PGRES_POLLING_OK) {
         if (next == PGRES_POLLING_FAILED)
             return CONNECTION_LOST;
@@ -101,7 +103,7 @@ enum status connection_open(struct connection *connection, const char *conninfo,
     PGconn *pg = PQconnectStartParams(keywords, values, 1);
     if (!pg)
         return ST_UNAVAILABLE;
-    enum connection_wait how = PQstatus(pg) == CONNECTION_BAD ? CONNECTION_LOST : finish_connecting(pg, deadline);
+    enum connection_wait how = connection_wait_for_start(pg, deadline);
     if (how != CONNECTION_READY || PQsetnonblocking(pg, 1) || !PQenterPipelineMode(pg)) {
         log_failure(pg, how);
         PQfinish(pg);

@@ -36,6 +36,10 @@ enum status connection_open(struct connection *connection, const char *conninfo,
 void connection_keywords(const char *conninfo, const char *keywords[CONNECTION_KEYWORDS],
                          const char *values[CONNECTION_KEYWORDS]);
 
+/* Waits until a connection that PQconnectStartParams began (NULL: it could not) stands. Touches nothing else: it may be
+ * called in any thread. */
+enum connection_wait connection_wait_for_start(PGconn *pg, int64_t deadline) MUST_CHECK;
+
 /* Closes it, whatever its state. */
 void connection_close(struct connection *connection);
 

@@ -113,10 +113,9 @@ static void stop_watching(struct saver *saver)
 
 static void start_watching(struct saver *saver)
 {
-    uint32_t events = (batch_wants_read(saver->batch) ? (uint32_t)EPOLLIN : 0) |
-                      (batch_wants_write(saver->batch) ? (uint32_t)EPOLLOUT : 0);
+    uint32_t events = EPOLLIN | (batch_wants_write(saver->batch) ? (uint32_t)EPOLLOUT : 0);
     saver->watch.fd = batch_fd(saver->batch);
-    if (saver->watch.fd >= 0 && events)
+    if (saver->watch.fd >= 0)
         (void)loop_watch(saver->loop, &saver->watch, events);
 }
 

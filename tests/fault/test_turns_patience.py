@@ -1,16 +1,18 @@
-"""What takes half a minute because nothing is hurried: leases that end by themselves, an end that cannot be saved, a reader that takes nothing.
+"""What takes half a minute because nothing is hurried: leases that end by themselves, an end that cannot be saved, a reader that takes nothing,
+a name server that does not answer.
 
 All of it happens at once, in threads; each test waits for its own part.
 """
 import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from model import Model
-from parley import Parley
+from parley import Parley, binary
 from people import person
 from postgres import Postgres
 from sse import text_of, watch, words
@@ -119,12 +121,74 @@ def a_reader_that_takes_nothing(postgres):
         print(f"dropped after {dropped:.1f} s with {len(text_of(events))} bytes of {BIG}")
 
 
+# A host whose name nobody knows, which is told as late as by a name server that does not answer.
+SLOW_NAME = """
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!name || strcmp(name, "pg.slow") != 0)
+        return real(name, service, hints, found);
+    sleep(4);
+    return EAI_AGAIN;
+}
+"""
+
+
+class SlowName(Parley):
+    """Whose database may be on a second host, of that name."""
+
+    def __init__(self, options, postgres):
+        super().__init__(options, postgres=postgres)
+        self.options["database"] = f"host={postgres.folder},pg.slow user=parley_app dbname=parley"
+        self.library = os.path.join(self.folder, "slow_name.so")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-x", "c", "-", "-o", self.library], input=SLOW_NAME, text=True, check=True)
+
+    def environment(self):
+        return {**super().environment(), "LD_PRELOAD": self.library}
+
+
+def a_name_that_is_looked_up_for_long():
+    """Streams go on meanwhile, what they say is saved in the end, and the program can end in the middle of it."""
+    with open(binary(), "rb") as program:
+        if b"__asan_init" in program.read():
+            pytest.skip("AddressSanitizer lets nothing be loaded before it")
+    with Postgres() as postgres, SlowName({**OPTIONS, "drain_seconds": 1}, postgres) as parley, parley.expecting("5xx"):
+        user = person(parley)
+        turns = [Turn(user, words(350)) for _ in range(2)]
+        for turn in turns:
+            turn.wait_for_text()
+        postgres.stop()
+        begun = time.monotonic()
+        time.sleep(5)
+        postgres.start()
+        finished(turns)
+        rows = stored(parley, turns)
+        assert [(turn.code, turn.seen, rows[turn.session].content) for turn in turns] == [("done", turn.text, turn.text) for turn in turns]
+        times = [[event.at for event in turn.events if begun < event.at < begun + 5] for turn in turns]
+        gap = max(later - at for of_turn in times for at, later in zip(of_turn, of_turn[1:]))
+        assert min(map(len, times)) > 50 and gap < 1, f"{gap:.2f} s without an event"
+        turn = Turn(user, words(100))
+        turn.wait_for_text()
+        postgres.stop()
+        time.sleep(1.5)
+        begun = time.monotonic()
+        assert parley.stop() == 0 and time.monotonic() - begun < 20
+        finished([turn])
+        assert turn.code == "not_saved"
+        print(f"{gap:.2f} s without an event while a name was looked up")
+
+
 @pytest.fixture(scope="module")
 def parts(postgres):
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         yield {part.__name__: pool.submit(part, *arguments) for part, *arguments in (
             (leases_that_end, postgres), (an_end_that_cannot_be_saved,), (a_program_that_ends_without_a_database,),
-            (a_reader_that_takes_nothing, postgres))}
+            (a_reader_that_takes_nothing, postgres), (a_name_that_is_looked_up_for_long,))}
 
 
 def test_turns_of_a_dead_relay_read_as_interrupted_within_half_a_minute(parts):
@@ -141,3 +205,7 @@ def test_a_program_that_ends_without_its_database_says_what_is_not_saved(parts):
 
 def test_a_reader_that_takes_nothing_is_dropped_and_can_come_back(parts):
     parts["a_reader_that_takes_nothing"].result()
+
+
+def test_streams_do_not_wait_for_the_name_of_the_database(parts):
+    parts["a_name_that_is_looked_up_for_long"].result()

@@ -148,12 +148,6 @@ int batch_fd(const struct batch *batch)
     return -1;
 }
 
-bool batch_wants_read(const struct batch *batch)
-{
-    (void)batch;
-    return false;
-}
-
 bool batch_wants_write(const struct batch *batch)
 {
     (void)batch;
