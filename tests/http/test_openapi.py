@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 import openapi
 from client import Answer
@@ -17,6 +18,11 @@ def test_the_program_serves_the_file(client):
     assert answer.headers["Content-Type"] == "application/yaml"
     again = client.get("/openapi.yaml", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
+
+
+def test_it_reads_the_same_to_every_parser():
+    """PyYAML's own is stricter with plain words than libyaml."""
+    assert yaml.load(read(openapi.DOCUMENT), openapi.times_stay_text(yaml.SafeLoader)) == openapi.load()
 
 
 def test_it_describes_every_route_and_nothing_else(parley):

@@ -30,12 +30,14 @@ class Undescribed(AssertionError):
     """The server does not do what its description says."""
 
 
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Times stay text."""
+def times_stay_text(loader):
+    """A loader that knows no times."""
+    resolvers = {first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+                 for first, known in loader.yaml_implicit_resolvers.items()}
+    return type(loader.__name__, (loader,), {"yaml_implicit_resolvers": resolvers})
 
 
-Loader.yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-                                  for first, resolvers in Loader.yaml_implicit_resolvers.items()}
+Loader = times_stay_text(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @functools.lru_cache(maxsize=None)
