@@ -1,4 +1,5 @@
--- The names that older designs know. Each view shows what the caller may see: security_invoker.
+-- The names that older designs know. Each view shows what the caller may see: security_invoker. The text of an answer whose process is gone comes into its
+-- message when somebody reads the session over HTTP (turn_settle): until then conversations lacks it, and user_sessions has it empty.
 
 create or replace view parley.sessions with (security_invoker = true) as
     select s.session_id, s.user_id, s.project_id, s.title, s.created_at, s.updated_at, s.last_message_at, s.is_active

@@ -2,7 +2,10 @@
 conf/dialects/helper-chats.md has it.
 
 FrontEnd does what that API's usage examples do, request by request, with the bytes that fetch() sends: a JSON text without a Content-Type, which
-goes out as text/plain. One thing is added that the examples leave to the browser's cookie: the Authorization header.
+goes out as text/plain. What of them cannot hold literally:
+- the browser's cookie is no proof, since whatever can make a browser send a request would act as the person: the Authorization header is added;
+- thread_id is "the OpenAI thread"; that name never leaves the server, and what stands here is Parley's own;
+- projectId is made first (POST /api/v1/projects): one that nobody has made is 404, and another's is not adopted by naming it.
 """
 import json
 import os

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nginx_lines import OldAddress, lines
 from parley import Parley
 from people import person, run_sql
 from sse import chat, words
@@ -14,8 +15,9 @@ from sse import chat, words
 SAVE = "/api/v1/chat/session"
 LIST = "/api/v1/chat/sessions"
 
-# The request body as the API's own text has it. Its user_id is a number; users here have UUIDs, so the number cannot be anybody's and only the
-# rest of the sample holds literally.
+# The request body as the API's own text has it. What cannot hold literally:
+# - its user_id is a number; users here have UUIDs, so the number cannot be anybody's;
+# - its table has a session_id that is a number, and MySQL's ON UPDATE: a view has that name here, with UUIDs, and is read.
 SAMPLE = """{
     "user_id": 1,
     "messages": [{"role": "user", "content": "Hello!"}]
@@ -79,6 +81,35 @@ def test_the_user_comes_from_the_token(alice, bob):
     assert listed(bob) == []
     stranger = alice.anonymous()
     assert save(stranger, said("x")).status == stranger.get(LIST).status == 401
+
+
+def test_sign_up_and_login(client):
+    """"Implement user sign-up and login functionality. Use secure tokens": each gives one, by which the same sessions are reached."""
+    person = {"email": f"{uuid.uuid4()}@example.org", "password": "long enough"}
+    signed_up = client.post("/api/v1/auth/signup", person)
+    assert signed_up.status == 201
+    client.token = signed_up.json["access_token"]
+    saved(client, said("Hello!"))
+    client.token = None
+    assert client.get(LIST).status == 401
+    assert client.post("/api/v1/auth/login", {**person, "password": "another one"}).status == 401
+    logged_in = client.post("/api/v1/auth/login", person)
+    assert logged_in.json["user_id"] == signed_up.json["user_id"]
+    client.token = logged_in.json["access_token"]
+    body = {**json.loads(SAMPLE), "user_id": logged_in.json["user_id"]}
+    assert client.post(SAVE, body).status == 201
+    assert [entry["messages"] for entry in listed(client)] == 2 * [said("Hello!")]
+
+
+def test_the_documented_lines_serve_an_old_address(parley):
+    with OldAddress(lines("saves.md"), postgres=parley.postgres) as site:
+        front = site.old()
+        signed_up = front.post("/api/v1/auth/signup", {"email": f"{uuid.uuid4()}@example.org", "password": "long enough"})
+        front.token = signed_up.json["access_token"]
+        saved(front, said("Hello!"))
+        assert save(front, said("Hello!", "Hi.")).status == 200
+        assert len(listed(front)) == 1
+        assert front.get("/").body == b"the old page"
 
 
 def test_the_table_is_there_as_a_view(parley, alice):

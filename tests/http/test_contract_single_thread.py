@@ -10,14 +10,17 @@ import pytest
 
 import fastcgi
 from frames import Told, history, sessions, split, stream
+from nginx_lines import Site, lines
 from parley import Parley
 from people import person, run_sql
-from postgres import ROOT
 from sse import answered, words
 
 CHAT, STREAM, HISTORY, SESSIONS = "/chat", "/chat/stream", "/chat/history", "/chat/sessions"
 
-# The samples as the API's own text has them. `abc123` is no user: users have UUIDs, so `user-<id>` holds with the caller's own.
+# The samples as the API's own text has them. What cannot hold literally:
+# - `abc123` is no user: users have UUIDs, so `user-<id>` holds with the caller's own;
+# - message_count and total_messages count what a system or a tool said too: they are the session's own count;
+# - the monitoring queries are run as parley_backup: row level security is forced, so the role that owns the tables sees no row either.
 REQUEST = """{
   "message": "How do I fix my iPhone screen?"
 }"""
@@ -286,23 +289,8 @@ def test_the_web_server_may_say_it_for_each_site(parley, single, option, said, o
     assert Told(split(answer.body)).thread.startswith("user-" if one else "thread-")
 
 
-class Site(Parley):
-    """With the lines for nginx that the page of documentation has."""
-
-    def _copy_nginx(self, path):
-        super()._copy_nginx(path)
-        if path.endswith("/parley.conf"):
-            with open(f"{ROOT}/conf/dialects/single-thread.md") as page:
-                lines = re.search("```nginx\n(.*?)```", page.read(), re.S).group(1)
-            copy = f"{self.folder}/nginx/parley.conf"
-            with open(copy) as file:
-                text = file.read()
-            with open(copy, "w") as file:
-                file.write(text.replace("    location / {", lines + "    location / {"))
-
-
 def test_the_documented_lines_of_nginx_say_it(parley):
-    with Site(postgres=parley.postgres) as site:
+    with Site(lines("single-thread.md"), postgres=parley.postgres) as site:
         user = person(site)
         assert stream(user, "x").thread == own(user)
         assert say(user, "y")["thread_id"] == own(user)
@@ -435,7 +423,7 @@ def test_ones_own_rows_by_the_documented_queries(single, ada):
     assert [row[:2] for row in ask(single, "parley_app", ada, queries["active"])] == [(ada.user_id, own(ada))]
     assert ask(single, "parley_app", ada, queries["tokens"]) == [(ada.user_id, ada.get(SESSIONS).json["total_tokens_used"])]
     for query in queries.values():
-        assert ask(single, "parley_app", None, query) == []
+        assert ask(single, "parley_app", None, query) == ask(single, "parley_owner", None, query) == []
 
 
 def test_everybodys_rows_for_who_operates(single, ada):

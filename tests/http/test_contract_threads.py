@@ -1,4 +1,5 @@
 """Threads: the API for front ends with many conversations a person, each known by its name, word by word as conf/dialects/threads.md has it."""
+import contextlib
 import json
 import re
 import threading
@@ -6,9 +7,12 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg2
 import pytest
 
 from frames import Told, begin, history, sessions, split, stream
+from model import Model
+from nginx_lines import OldAddress, lines
 from parley import Parley
 from people import person, run_sql
 from sse import Stream, words
@@ -17,8 +21,12 @@ STREAM, HISTORY, SESSIONS = "/chat/stream", "/chat/history", "/chat/sessions"
 NAME = re.compile(r"thread-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 COUNTERS = ("user_rates",)
 
-# The samples as the API's own text has them. "thread-abc123" is no `thread-<uuid>`, which is the format that the text itself names, so that name
-# holds only where it was moved from older data; the others' ids are what the server says.
+# The samples as the API's own text has them. What cannot hold literally:
+# - "thread-abc123" is no `thread-<uuid>`, which is the format that the text itself names: it holds where it was moved from older data alone;
+# - `request.thread_id or f"thread-{uuid.uuid4()}"` takes any name: one that the server has not given out, in the right form or not, is 404 here,
+#   since whoever may choose a name can ask which names there are;
+# - message_count counts what a system or a tool said too, which the history does not show: it is the session's own count;
+# - MIGRATION, below: it belongs into the old database, before an import; here `conversations` is a view over what cannot be renamed by SQL.
 REQUEST = """{
   "message": "How do I fix my iPhone?",
   "thread_id": "thread-abc123"  // Optional: omit for new chats
@@ -55,6 +63,10 @@ SESSIONS_ANSWER = """{
     }
   ]
 }"""
+
+MIGRATION = """UPDATE conversations 
+SET thread_id = 'thread-legacy-' || user_id 
+WHERE thread_id LIKE 'user-%';"""
 
 
 def sample_request():
@@ -161,6 +173,39 @@ def test_the_model_hears_the_thread_and_no_other(parley):
         stream(alice, "plums", thread)
         told = run_sql(other, "select content from parley.conversations where thread_id = %s order by created_at, role desc", thread)
         assert [text for text, in told] == ["pears", "pears", "plums", "plums"]
+
+
+def test_its_migration_changes_nothing_here(parley, alice):
+    alice.post("/chat", {"message": "x"})
+    connection = parley.postgres.connect("parley_app", "parley")
+    with contextlib.closing(connection), pytest.raises(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(f"set search_path = parley; set parley.user_id = '{alice.user_id}'")
+        cursor.execute(MIGRATION)
+    assert sessions(alice)[0]["id"] == "user-" + alice.user_id
+
+
+def test_a_tools_call_is_a_status(parley):
+    """On the stream of threads and on that of helper chats: a line with the tool's name, of the very form of the sample."""
+    with Model() as model, Parley({"model_url": model.url, "model_name": "usual"}, postgres=parley.postgres) as running:
+        alice = person(running)
+        told = stream(alice, "script:tools")
+        assert told.frames[:-1] == [{"type": "status", "content": "Using look_up..."}, {"type": "status", "content": "Using count..."}]
+        assert set(told.frames[0]) == set(split(FRAMES.encode())[0]) and told.types[-1] == "done"
+        with Stream(alice, "POST", "/api/chat", {"message": "script:tools"}, {"Content-Type": "text/plain"}) as other:
+            frames = [event.json for event in other.rest()]
+        assert frames[:-1] == told.frames[:-1] and frames[-1]["threadId"] == frames[-1]["thread_id"]
+        calls = alice.get(f"/api/chat/sessions/{frames[-1]['thread_id'].removeprefix('thread-')}/messages").json["messages"][1]["toolCalls"]
+        assert [call["function"]["name"] for call in calls] == ["look_up", "count"]
+
+
+def test_the_documented_lines_serve_an_old_address(parley):
+    with OldAddress(lines("threads.md"), postgres=parley.postgres) as site:
+        front = site.old(person(site))
+        thread = stream(front, "How do I fix my iPhone?").thread
+        assert [entry["id"] for entry in sessions(front)] == [thread] and len(history(front, thread)) == 2
+        assert front.post("/chat", {"message": "x"}).status == 200
+        assert front.delete(HISTORY).status == 200 and sessions(front) == []
+        assert front.get("/").body == b"the old page"
 
 
 # Sending

@@ -3,17 +3,27 @@
 What of it cannot hold literally:
 - `user-uuid` and the other stand-ins for ids: real ones take their places;
 - X-User-ID alone proves nothing (anybody could send it): it goes beside a token whose subject it must be. Behind a front server that signs
-  people in, and only when `trusted_header` is on, it is enough as the samples show it.
+  people in, and only when `trusted_header` is on, it is enough as the samples show it;
+- "project_id: ... // Optional: create new project": naming one that is not there makes none (anybody could take another's id), it is made first;
+- POST /users names no password: who is made by it could never sign in, so one is needed, behind a trusted front server too;
+- users.email, chat_messages.updated_at: an address stands in user_emails, where no policy needs to look at other people's; what is said is stored
+  once (an answer's text when its turn ends), so nothing is ever updated;
+- turns.project_id: the project is the session's; and turns began at `started_at`;
+- dossier is a view, to be read: a project is made with its first member, over HTTP;
+- INSERTs with the document's columns: each row carries its user, a message its place in the session, which the API gives.
 """
 import contextlib
 import json
 import re
 import uuid
 
+import psycopg2
 import pytest
 
+import client as clients
 import walk
-from parley import Parley
+from nginx_lines import OldAddress, Site, lines
+from parley import Parley, free_port
 from people import person
 from sse import Stream, answered
 
@@ -144,6 +154,58 @@ def test_behind_a_trusted_front_server_the_samples_hold_as_they_are(parley):
             assert stream.rest()[-1].type == "done"
         listed = user.get("/api/v1/sessions", headers={"X-User-ID": user.user_id, **front}).json
         assert [session["title"] for session in listed] == [STORY["text"]]
+        unsigned = user.post("/api/v1/users", {"email": f"{uuid.uuid4()}@example.org"}, headers=front)
+        assert (unsigned.status, unsigned.problem) == (400, "invalid_field"), "a password is needed here too"
+
+
+def test_the_documented_lines_serve_an_old_address(parley):
+    with OldAddress(lines("v1.md"), postgres=parley.postgres) as site:
+        front = site.old()
+        made = front.post("/api/v1/users", {"email": f"{uuid.uuid4()}@example.org", "password": "long enough"})
+        assert made.status == 201
+        front.token = made.json["access_token"]
+        headers = {"X-User-ID": made.json["user_id"]}
+        assert front.post("/api/v1/chat", STORY, headers=headers).body.endswith(b"\n\n")
+        assert front.post("/chat", NEXT, headers=headers).json["response"] == NEXT["text"]
+        assert len(front.get("/api/v1/sessions?limit=10", headers=headers).json) == 2
+        assert front.get("/").body == b"the old page"
+
+
+def test_the_documented_lines_of_a_trusted_front_server(parley, monkeypatch):
+    """In the shipped site, without the exact address that would win over them."""
+    monkeypatch.setattr(clients, "witness", None)  # nginx' own 401
+    who, secret = free_port(), "s" * 40
+    locations = lines("v1.md", 1).replace("the same secret", secret) + (
+        f"location = /who {{ internal; proxy_pass http://127.0.0.1:{who}; proxy_pass_request_body off; proxy_set_header Content-Length ''; }}\n")
+    sign_in = f"""
+server {{
+    listen 127.0.0.1:{who};
+    location / {{
+        if ($http_cookie = '') {{ return 401; }}
+        add_header X-User $http_cookie always;
+        return 200;
+    }}
+}}
+"""
+    with Site(locations, without=["location = /api/v1/users {"], servers=sign_in, postgres=parley.postgres) as site:
+        path = site.write_secret("front.secret")
+        with open(path, "w") as file:
+            file.write(secret)
+        site.configure(trusted_header="on", trusted_header_secret_file=path)
+        site.restart()
+        alice, bob = person(parley), person(parley)
+        front = site.client
+        cookie = {"Cookie": alice.user_id}
+        with Stream(front, "POST", "/api/v1/chat", STORY, cookie) as stream:
+            assert stream.rest()[-1].type == "done"
+        assert front.post("/chat", NEXT, headers=cookie).json["thread_id"] == "user-" + alice.user_id
+        for spoofed in ({}, {"X-User-ID": bob.user_id}, {"X-User-ID": bob.user_id, "X-Proxy-Secret": "guessed"}):
+            assert len(front.get("/api/v1/sessions", headers={**cookie, **spoofed}).json) == 2
+            assert front.get("/api/v1/sessions", headers=spoofed).status == 401, "a stranger"
+        new = {"email": f"{uuid.uuid4()}@example.org", "password": "long enough"}
+        for method, path in (("POST", "/api/v1/users"), ("POST", "/api/v1/auth/signup"), ("POST", "/api/v1/auth/login"), ("POST", "/chat"),
+                             ("POST", "/chat/stream"), ("GET", "/chat/sessions"), ("POST", "/api/chat")):
+            assert front.request(method, path, **({"body": new} if method == "POST" else {})).status == 401, path
 
 
 # The tables and functions, in SQL as the application's role
@@ -180,8 +242,7 @@ def test_its_trigger_function_keeps_the_sessions_time(parley, alice):
     ("dossier", "project_id"),
 ])
 def test_its_tables_can_be_read_by_their_columns(parley, alice, bob, table, columns):
-    """But two columns: an e-mail address stands in user_emails, where no policy needs to look at other people's; a message never changes, so
-    it has no updated_at."""
+    """But for those that are told at the top."""
     for user in (alice, bob):
         answered(user, STORY["text"], project_id=project_of(user))
     with application(parley, alice) as run:
@@ -197,11 +258,53 @@ def test_a_turn_belongs_to_its_session_and_user(parley, alice):
     with application(parley, alice) as run:
         assert run("select session_id::text, user_id::text from turns where turn_id = %s", first["turn_id"]) == [
             (first["session_id"], alice.user_id)]
-        joined = run("select t.turn_id::text from dossier d join sessions s using (project_id) join turns t using (session_id)")
-        assert joined == []
+
+
+def test_turns_are_found_from_their_project(parley, alice, bob):
+    """As the document's foreign keys lead, dossier to sessions to turns: one's own, also of a project that is shared."""
+    project = project_of(alice)
+    walk.share(alice, bob, project)
+    turns = {user.user_id: answered(user, STORY["text"], project_id=project).first["turn_id"] for user in (alice, bob)}
+    answered(alice, "in no project")
+    for user in (alice, bob):
+        with application(parley, user) as run:
+            joined = run("select d.project_id::text, t.turn_id::text from dossier d join sessions s using (project_id) join turns t using (session_id)")
+            assert joined == [(project, turns[user.user_id])]
+
+
+@pytest.mark.parametrize("statement", [
+    "insert into chat_messages (session_id, role, content) values ('{session}', 'user', 'x')",
+    "insert into sessions (user_id, title) values ('{user}', 'x')",
+    "insert into dossier (title) values ('x')",
+    "update dossier set title = 'x'",
+    "insert into turns (session_id, user_id) values ('{session}', '{user}')",
+    "select email from users", "select updated_at from chat_messages", "select project_id from turns",
+], ids=lambda statement: statement[:30])
+def test_what_of_its_sql_is_refused(parley, alice, statement):
+    session = alice.session(title="kept")
+    with pytest.raises(psycopg2.Error), application(parley, alice) as run:
+        run(statement.format(session=session, user=alice.user_id))
+    assert alice.get(f"/api/v1/sessions/{session}").json["message_count"] == 0
+
+
+def test_a_user_is_not_made_without_a_password(parley, client):
+    answer = client.post("/api/v1/users", {"email": f"{uuid.uuid4()}@example.org", "display_name": "Ann"})
+    assert (answer.status, [error["field"] for error in answer.json["errors"]]) == (400, ["password"])
 
 
 # Projects
+
+def test_naming_a_project_makes_none(parley, alice, bob):
+    """Nor is another's adopted by it."""
+    theirs = project_of(bob)
+    before = parley.contents(but=("user_rates",))
+    for project in (str(uuid.uuid4()), theirs):
+        for path, body in (("/api/v1/chat", STORY), ("/api/v1/sessions", {}), ("/chat", STORY), ("/chat/stream", STORY), ("/api/chat", STORY),
+                           ("/api/chat/sessions", {"helper": "coach"})):
+            answer = alice.post(path, {**body, "project_id": project})
+            assert (answer.status, answer.problem) == (404, "project_not_found"), path
+    assert parley.contents(but=("user_rates",)) == before
+
 
 def test_access_to_a_project_is_by_membership_alone(alice, bob):
     project = project_of(alice)
