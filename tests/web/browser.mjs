@@ -1,6 +1,7 @@
 // What the flows share: a real Chromium, and pages that tell on whatever must never happen.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -44,6 +45,25 @@ export async function accessibilityOf(page) {
   await page.evaluate(readFileSync(from.resolve("axe-core/axe.min.js"), "utf8"));
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target, failureSummary }) => `${target} (${failureSummary})`).join("; ")}`);
+}
+
+// A line to the server that can be cut: {url, cut(reset), close()}.
+export async function newLine(url) {
+  const open = new Set();
+  const server = createServer((near) => {
+    const far = connect(new URL(url).port, "127.0.0.1");
+    open.add(near);
+    near.on("close", () => open.delete(near) && far.destroy());
+    far.on("close", () => near.destroy());
+    for (const socket of [near, far]) socket.on("error", () => {});
+    near.pipe(far).pipe(near);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    cut: (reset) => [...open].forEach((socket) => (reset ? socket.resetAndDestroy() : socket.destroy())),
+    close: () => server.close(),
+  };
 }
 
 // Waits until a question is answered with something true, and answers that.

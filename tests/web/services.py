@@ -6,7 +6,6 @@ import os
 import subprocess
 import uuid
 
-from cutter import Cutter
 from people import person, run_sql
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,10 +68,6 @@ class Services:
         run_sql(self.parley, "insert into parley.helpers (name, display_name, greeting) values (%s, %s, %s) on conflict do nothing",
                 name, display_name, greeting)
         self.stack.callback(run_sql, self.parley, "delete from parley.helpers where name = %s", name)
-
-    def cutter(self, places):
-        """The address of a proxy that cuts connections."""
-        return f"http://127.0.0.1:{self.stack.enter_context(Cutter(self.parley.port, places)).port}"
 
     def configure(self, **options):
         before = {name: self.parley.options.get(name) for name in options}

@@ -43,6 +43,17 @@ export async function listMessages(id, { limit = 50, before = null } = {}) {
   return { items: await response.json(), older: linkOf(response, "prev") !== null };
 }
 
+// The active path behind a seq to its end, oldest first.
+export async function listMessagesAfter(id, seq) {
+  const items = [];
+  for (let path = `/sessions/${id}/messages?limit=200&after=${seq}`; path;) {
+    const response = await respond("GET", path);
+    items.push(...(await response.json()));
+    path = linkOf(response, "next");
+  }
+  return items;
+}
+
 // Messages of every branch behind a seq, oldest first.
 export async function listBranches(id, after) {
   const response = await respond("GET", `/sessions/${id}/messages?branches=all&limit=200&after=${after}`);

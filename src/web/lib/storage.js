@@ -19,15 +19,18 @@ export function store(name, value) {
   }
 }
 
+// The names that begin so.
+export function storedNames(beginning) {
+  try {
+    return Object.keys(localStorage).filter((name) => name.startsWith(PREFIX + beginning)).map((name) => name.slice(PREFIX.length));
+  } catch {
+    return [];
+  }
+}
+
 // Removes everything whose name begins with one of these.
 export function forget(...beginnings) {
-  try {
-    for (const name of Object.keys(localStorage)) {
-      if (beginnings.some((beginning) => name.startsWith(PREFIX + beginning))) localStorage.removeItem(name);
-    }
-  } catch {
-    // Forbidden.
-  }
+  for (const name of beginnings.flatMap(storedNames)) store(name, null);
 }
 
 // An id of this tab: it survives a reload and ends with the tab.

@@ -1,19 +1,19 @@
 // One chat: its messages as far as they were read, and the turn that runs in it.
 //
-// What must stay true: what the server has is what is shown (after a turn the end of the chat is read again); a message stands in the list
-// under one key from the moment it is sent, so that nothing on the screen is drawn anew; a text that the server did not take stays
-// with the ways to send it again, change it or let it go.
+// What must stay true: what the server has is what is shown (after a turn the end of the chat is read again), but what was asked for before a turn
+// began says nothing of it; a message stands in the list under one key from the moment it is sent, so that nothing on the screen is drawn anew; a
+// text that the server did not take stays at the end, with the ways to send it again, change it or let it go.
 import { batch, signal } from "@preact/signals";
 import * as api from "../api/calls.js";
 import { sentenceOf } from "../api/problem.js";
 import { randomId } from "../lib/random.js";
 import { tellTabs } from "../lib/tabs.js";
 import { followTurn } from "../stream/turn.js";
-import { dropSend, keepDraft, keepSend, openSend } from "./drafts.js";
+import { keepDraft, readDraft } from "./drafts.js";
 import { announce, notify } from "./notices.js";
-import { go } from "./route.js";
+import { dropSend, failSend, isStale, keepSend, openSends } from "./outbox.js";
 import { changeSession, learnSession, markWriting, refreshSession } from "./sessions.js";
-import { chosenHelper, conversation, helpers, projectFilter, sessions } from "./store.js";
+import { chosenHelper, helpers, projectFilter, sessions } from "./store.js";
 import { addToolPiece } from "./tools.js";
 
 const PAGE = 50;
@@ -24,19 +24,39 @@ const newLive = () => ({ text: signal(""), reasoning: signal(""), status: signal
 
 const isSame = (a, b) => a.content === b.content && a.status === b.status && a.sibling_index === b.sibling_index && a.sibling_count === b.sibling_count;
 
+const underWay = new Set(); // keys of sends
+
 export class Conversation {
-  constructor(id) {
+  // onNew is told when a new chat has got its id.
+  constructor(id, onNew) {
     this.id = id;
+    this.onNew = onNew;
     this.session = signal(sessions.value.find(({ session_id }) => session_id === id) ?? null);
     this.state = signal(id ? "loading" : "ready"); // "loading", "ready", "missing", "failed"
     this.messages = signal([]);
     this.hasOlder = signal(false);
     this.turn = signal(null); // {isStopping, isAccepted}: an answer is being written
     this.isLineUp = signal(true);
-    this.editing = signal(null); // the id of a message that is being edited
+    this.isSwitching = signal(false); // another version is fetched
+    this.editing = signal(null); // the key of a message that is being edited
+    this.returned = signal(null); // a text that goes back into the field
     this.scrollWish = signal(null); // {to: "end" | "stay"}: what the list shall do with its next change
+    this.era = 0; // grows when a turn begins or another version is shown
     this.line = null;
     this.run = null; // what is needed to go on watching
+  }
+
+  get path() {
+    return this.messages.value.filter(({ unsent }) => !unsent);
+  }
+
+  get unsent() {
+    return this.messages.value.filter(({ unsent }) => unsent);
+  }
+
+  // Whether nothing else may begin.
+  get isBusy() {
+    return this.turn.value !== null || this.isSwitching.value;
   }
 
   // ---- reading ----
@@ -46,6 +66,7 @@ export class Conversation {
       const [page] = await Promise.all([api.listMessages(this.id, { limit: PAGE }), this.session.value ? null : this.readSession()]);
       this.reconcile(page);
       this.state.value = "ready";
+      this.editing.value = this.path.find(({ id, role }) => role === "user" && readDraft(this.id, id))?.key ?? null;
       this.goOn();
     } catch (error) {
       if (this.state.value === "loading") this.state.value = error.status === 404 || error.status === 400 ? "missing" : "failed";
@@ -56,26 +77,37 @@ export class Conversation {
     this.session.value = await refreshSession(this.id);
   }
 
-  // Joins a turn that runs on the server, or settles a send of before a reload.
+  // Joins a turn that runs on the server, or settles sends of before a reload.
   goOn() {
     if (this.turn.value) return;
-    const last = this.messages.value.at(-1);
+    const last = this.path.at(-1);
     if (last?.status === "streaming") this.join(last);
-    else this.settleSend();
+    else this.settleSends();
   }
 
-  settleSend() {
-    const send = openSend(this.id);
-    if (!send || this.turn.value || this.messages.value.some(({ unsent }) => unsent)) return;
-    if (send.isStale) this.showUnsent(send, "This message was not sent.");
-    else this.begin(send);
+  // What was told to have failed waits for its person; what nobody heard of goes again, with its key.
+  settleSends() {
+    for (const send of openSends(this.id)) {
+      if (underWay.has(send.key) || this.messages.value.some(({ key }) => key === `q${send.key}`)) continue;
+      if (send.failure || isStale(send)) this.showUnsent(send);
+      else if (!this.turn.value) this.begin(send);
+    }
+  }
+
+  // What was read, or null when the chat has gone on meanwhile.
+  async fresh(reading) {
+    const { era } = this;
+    const result = await reading;
+    return era === this.era ? result : null;
   }
 
   // Reads the end of the chat again: another tab or device may have gone on with it.
   async sync() {
-    if (!this.id || this.turn.value || this.state.value === "loading") return;
+    if (!this.id || this.isBusy || this.state.value === "loading") return;
     try {
-      this.reconcile(await api.listMessages(this.id, { limit: Math.min(200, Math.max(PAGE, this.messages.value.length)) }));
+      const page = await this.fresh(api.listMessages(this.id, { limit: Math.min(200, Math.max(PAGE, this.messages.value.length)) }));
+      if (!page) return;
+      this.reconcile(page);
       this.state.value = "ready";
       this.goOn();
     } catch (error) {
@@ -109,19 +141,21 @@ export class Conversation {
     return item;
   }
 
+  // The path up to a message; empty when it is not there.
+  pathUpTo(id) {
+    return this.path.slice(0, Math.max(0, this.path.findIndex((item) => item.id === id)));
+  }
+
   // What was just read stands for the end of the chat; older messages stay when it follows them.
-  reconcile({ items, older }) {
+  reconcile({ items, older }, kept = this.pathUpTo(items[0]?.message_id)) {
     const known = new Map(this.messages.value.map((item) => [item.id, item]));
     const fresh = items.map((message) => {
       const before = known.get(message.message_id);
       if (before && before.seq === message.seq && isSame(before, message) && !before.live) return before;
       return this.itemOf(message, before);
     });
-    const at = items.length ? this.messages.value.findIndex(({ id }) => id === items[0].message_id) : -1;
-    const kept = at > 0 ? this.messages.value.slice(0, at) : [];
-    const unsent = this.messages.value.filter((item) => item.unsent);
     batch(() => {
-      this.messages.value = [...kept, ...fresh, ...unsent];
+      this.messages.value = [...kept, ...fresh, ...this.unsent];
       if (!kept.length) this.hasOlder.value = older;
     });
   }
@@ -137,12 +171,12 @@ export class Conversation {
       if (projectFilter.value) body.project_id = projectFilter.value;
     }
     if (edited) body.parent_message_id = edited.parent_id;
-    this.begin(keepSend(this.id, body));
+    this.begin(keepSend(this.id, body, edited?.id));
   }
 
   // The path that a send goes on from.
   pathBefore({ parent_message_id: parent }) {
-    const path = this.messages.value.filter((item) => !item.unsent);
+    const { path } = this;
     if (parent === undefined) return path;
     const at = parent === null ? -1 : path.findIndex(({ id }) => id === parent);
     if (parent !== null && at < 0) return path.slice(0, path.findIndex((item) => item.parent_id === parent));
@@ -152,17 +186,19 @@ export class Conversation {
   begin(send) {
     const question = { key: `q${send.key}`, role: "user", content: send.body.text, status: "complete", isPending: true, created_at: new Date().toISOString() };
     const answer = { key: `a${send.key}`, role: "assistant", content: "", status: "streaming", live: newLive(), created_at: question.created_at };
-    const before = this.messages.value;
+    const before = this.path;
+    const waiting = this.unsent.filter(({ key }) => key !== question.key);
     this.scrollWish.value = { to: "end" };
-    this.messages.value = [...this.greetingOf(send.body), ...this.pathBefore(send.body), question, answer];
+    this.messages.value = [...this.greetingOf(send.body), ...this.pathBefore(send.body), question, answer, ...waiting];
     const known = new Set(sessions.value.map(({ session_id }) => session_id));
+    underWay.add(send.key);
     this.follow({
-      answer, question: question.key, after: 0, text: send.body.text, from: this.id,
+      send, answer, question: question.key, after: 0,
       post: (signal) => api.openChat(send.body, send.key, signal),
       find: () => this.findNew(send.body.text, known),
       refused: (error) => {
-        this.messages.value = before.filter((item) => !item.unsent);
-        this.showUnsent(send, sentenceOf(error), error);
+        this.messages.value = [...before, ...this.unsent];
+        this.showUnsent(failSend(send, sentenceOf(error)), error);
         if (error.code === "turn_in_progress") this.sync();
       },
     });
@@ -175,15 +211,14 @@ export class Conversation {
   }
 
   regenerate(message) {
-    if (this.turn.value) return;
+    if (this.isBusy) return;
     const key = randomId();
     const before = this.messages.value;
-    const at = before.findIndex(({ id }) => id === message.id);
     const answer = { key: `a${key}`, role: "assistant", content: "", status: "streaming", live: newLive(), parent_id: message.parent_id, created_at: new Date().toISOString() };
     this.scrollWish.value = { to: "end" };
-    this.messages.value = [...before.slice(0, at), answer];
+    this.messages.value = [...this.pathUpTo(message.id), answer, ...this.unsent];
     this.follow({
-      answer, after: 0, from: this.id,
+      answer, after: 0,
       post: (signal) => api.openRegenerate(this.id, message.id, key, signal),
       refused: (error) => {
         this.messages.value = before;
@@ -196,7 +231,7 @@ export class Conversation {
   join(message) {
     const answer = { ...message, live: newLive() };
     this.replace(message.key, answer);
-    this.follow({ answer, after: 0, isAccepted: true, from: this.id, post: null, refused: () => this.readEnd() });
+    this.follow({ answer, after: 0, isAccepted: true });
   }
 
   // Where streams do not pass, a new chat tells its id only by being there.
@@ -213,6 +248,7 @@ export class Conversation {
 
   async follow(run) {
     const line = new AbortController();
+    this.era++;
     this.line = line;
     this.run = run;
     const past = new Set(this.messages.value.map(({ turn_id }) => turn_id));
@@ -237,7 +273,10 @@ export class Conversation {
     } catch (error) {
       if (this.run !== run) return;
       this.over();
-      run.refused(error);
+      if (run.isAccepted) await this.readEnd();
+      else run.refused(error);
+    } finally {
+      underWay.delete(run.send?.key);
     }
   }
 
@@ -254,10 +293,11 @@ export class Conversation {
   async readEnd() {
     if (!this.id) return;
     try {
-      const [page] = await Promise.all([api.listMessages(this.id, { limit: PAGE }), this.readSession()]);
-      if (!this.turn.value) this.reconcile(page);
-    } catch {
-      // It is read again when the page looks for news.
+      const read = await this.fresh(Promise.all([api.listMessages(this.id, { limit: PAGE }), this.readSession()]));
+      if (read) this.reconcile(read[0]);
+    } catch (error) {
+      // All else is read again when the page looks for news.
+      if (error.status === 404) this.state.value = "missing";
     }
   }
 
@@ -277,33 +317,31 @@ export class Conversation {
   accepted(run, event) {
     const isNew = this.id === null;
     this.id = event.session_id;
-    if (run.question) dropSend(run.from);
+    if (run.send) dropSend(run.send);
     run.isAccepted = true;
     run.post = null;
     run.answer = this.replace(run.answer.key, { id: event.message_id, turn_id: event.turn_id, parent_id: event.user_message_id }) ?? run.answer;
     if (run.question) this.replace(run.question, { id: event.user_message_id, turn_id: event.turn_id, isPending: false });
     this.note(run, event, isNew);
     markWriting(this.id, true);
-    if (this.turn.value?.isStopping) this.stop();
-    else this.turn.value = { isAccepted: true, isStopping: false };
-    if (run.question) announce("Message sent. The answer is being written.");
+    const isStopping = this.turn.value?.isStopping === true;
+    this.turn.value = { isAccepted: true, isStopping };
+    if (isStopping) this.stop();
+    if (run.send) announce("Message sent. The answer is being written.");
   }
 
   // The chat moves to the top of the list; a new one gets its address.
-  note(run, event, isNew) {
+  note({ send }, event, isNew) {
+    if (!send) return;
     const now = new Date().toISOString();
-    if (isNew) {
-      const session = {
-        session_id: event.session_id, title: event.title, preview: (run.text ?? "").slice(0, 60), message_count: 2, is_active: true, helper: chosenHelper.value,
-        project_id: projectFilter.value, created_at: now, updated_at: now, last_message_at: now,
-      };
-      this.session.value = session;
-      learnSession(session);
-      adopt(this);
-      if (conversation.value === this) go(this.id, { replace: true });
-    } else if (run.question) {
-      changeSession(this.id, { last_message_at: now, preview: run.text.slice(0, 60) });
-    }
+    const preview = send.body.text.slice(0, 60);
+    if (!isNew) return changeSession(this.id, { last_message_at: now, preview });
+    this.session.value = {
+      session_id: event.session_id, title: event.title, preview, message_count: 2, is_active: true, helper: send.body.helper ?? null,
+      project_id: send.body.project_id ?? null, created_at: now, updated_at: now, last_message_at: now,
+    };
+    learnSession(this.session.value);
+    this.onNew(this);
   }
 
   finished(run, status, message, event) {
@@ -339,9 +377,10 @@ export class Conversation {
 
   // ---- what was not sent ----
 
-  showUnsent(send, reason, error = null) {
+  showUnsent(send, error = null) {
     // The same text again cannot succeed where the text or the chat is what is wrong.
     const canRetry = !error || error.code === "unreachable" || error.status >= 429 || [401, 408, 409].includes(error.status);
+    const reason = send.failure ?? "This message was not sent.";
     this.scrollWish.value = { to: "end" };
     this.messages.value = [...this.messages.value, {
       key: `q${send.key}`, role: "user", content: send.body.text, status: "complete", created_at: new Date(send.at).toISOString(), unsent: { send, reason, canRetry },
@@ -349,57 +388,28 @@ export class Conversation {
     announce(`The message was not sent. ${reason}`);
   }
 
-  resend({ unsent }) {
-    if (this.turn.value) return;
-    this.begin(unsent.send.isStale ? keepSend(this.id, unsent.send.body) : unsent.send);
+  resend(item) {
+    if (this.isBusy) return;
+    const { send } = item.unsent;
+    if (!isStale(send)) return this.begin(send);
+    this.discard(item);
+    this.begin(keepSend(send.chat, send.body, send.edited));
   }
 
   discard(item) {
-    dropSend(this.id);
+    dropSend(item.unsent.send);
     this.messages.value = this.messages.value.filter(({ key }) => key !== item.key);
   }
 
-  // Back into the field where it was typed.
+  // Back to where it was typed: over the message that it changes, or into the field.
   takeBack(item) {
     this.discard(item);
-    keepDraft(this.id, item.content);
-  }
-
-  // ---- branches ----
-
-  async showSibling(message, index) {
-    if (this.turn.value || this.isSwitching) return;
-    this.isSwitching = true;
-    try {
-      const sibling = await this.findSibling(message, index);
-      if (!sibling) return;
-      await api.showBranch(this.id, sibling);
-      const page = await api.listMessages(this.id, { limit: 200 });
-      // In the same place of the screen: the focus stays on the button.
-      for (const item of page.items) if (item.message_id === sibling) item.key = message.key;
-      this.scrollWish.value = { to: "stay" };
-      this.reconcile(page);
-      tellTabs("changed", this.id);
-      announce(`Version ${index} of ${message.sibling_count}.`);
-    } catch (error) {
-      notify(sentenceOf(error), { kind: "error" });
-    } finally {
-      this.isSwitching = false;
+    const place = this.path.find(({ id }) => id && id === item.unsent.send.edited);
+    if (!place || place.key === this.editing.value) this.returned.value = item.content;
+    else {
+      keepDraft(this.id, item.content, place.id);
+      this.editing.value = place.key;
     }
-  }
-
-  async findSibling({ parent_id, sibling_count }, index) {
-    let after = this.messages.value.find(({ id }) => id === parent_id)?.seq ?? 0;
-    for (let seen = 0; seen < sibling_count;) {
-      const { items, more } = await api.listBranches(this.id, after);
-      for (const item of items.filter((each) => each.parent_id === parent_id)) {
-        if (item.sibling_index === index) return item.message_id;
-        seen++;
-      }
-      if (!more) break;
-      after = items.at(-1).seq;
-    }
-    return null;
   }
 
   // ---- coming and going ----
@@ -417,45 +427,4 @@ export class Conversation {
   close() {
     this.line?.abort();
   }
-}
-
-// ---- the open one ----
-
-const RECENT = 6;
-const recent = new Map(); // by id; the oldest first
-
-function adopt(chat) {
-  recent.delete(chat.id);
-  recent.set(chat.id, chat);
-  for (const [id, old] of recent) {
-    if (recent.size <= RECENT) break;
-    if (old !== conversation.value) {
-      old.close();
-      recent.delete(id);
-    }
-  }
-}
-
-export function openConversation(id) {
-  const before = conversation.value;
-  if (before && before.id === id && (id || !before.turn.value)) return;
-  before?.pause();
-  const known = id ? recent.get(id) : null;
-  const chat = known ?? new Conversation(id);
-  conversation.value = chat;
-  if (!id) {
-    chat.settleSend();
-    return;
-  }
-  adopt(chat);
-  if (!known) chat.open();
-  else {
-    chat.scrollWish.value = { to: "end" };
-    chat.resume();
-  }
-}
-
-export function forgetConversations() {
-  for (const chat of recent.values()) chat.close();
-  recent.clear();
 }

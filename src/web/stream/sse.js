@@ -1,4 +1,5 @@
 // Server-sent events from a body, one after the other. Comments (keep-alives) are bytes that were heard, but no events.
+import { Unreachable } from "../api/problem.js";
 
 // Feeds text in pieces of any size; calls back with {id, data}.
 export function eventParser(onEvent) {
@@ -24,13 +25,18 @@ export function eventParser(onEvent) {
   };
 }
 
+// A line that breaks is no answer, as when none came.
+function lost(error) {
+  throw error.name === "AbortError" ? error : new Unreachable();
+}
+
 // Reads a response to its end. onBytes is told of every piece.
 export async function readStream(response, onEvent, onBytes) {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   const parse = eventParser(onEvent);
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(lost);
     if (done) return;
     onBytes();
     parse(decoder.decode(value, { stream: true }));

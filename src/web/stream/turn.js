@@ -33,8 +33,9 @@ export async function followTurn(turn, signal) {
     } catch (error) {
       if (signal.aborted) break;
       if (state.over) return "over";
-      const again = error instanceof Unreachable || error.name === "AbortError" || error.status >= 500 || isRefusedForNow(error, turn);
+      // Somebody who only watches can wait; who sends is told.
       const isUnsent = turn.post !== null && state.after === 0;
+      const again = error instanceof Unreachable || error.name === "AbortError" || error.status >= 500 || (error.status === 429 && !isUnsent);
       if (!again || (isUnsent && state.tries + 1 >= POSTS)) throw error;
     }
     if (state.after > after) state.tries = 0;
@@ -42,11 +43,6 @@ export async function followTurn(turn, signal) {
     await pause(BACKOFF_MS[Math.min(state.tries++, BACKOFF_MS.length - 1)], signal);
   }
   return state.over ? "over" : "left";
-}
-
-// Somebody who only watches can wait; who sends is told.
-function isRefusedForNow(error, turn) {
-  return error.status === 429 && turn.post === null;
 }
 
 // Until the backoff is over; at once when the network is back.

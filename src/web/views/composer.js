@@ -1,8 +1,8 @@
 // Where messages are written. What was typed is kept on this device, chat by chat, until it is sent.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
-import { keepDraft, readDraft } from "../state/drafts.js";
 import { conversation, isOnline } from "../state/store.js";
+import { useDraft } from "./draft.js";
 import { Icon } from "./icon.js";
 
 const LONGEST = 262144; // bytes that the server takes
@@ -21,26 +21,6 @@ export function focusComposer() {
   document.querySelector(".composer textarea")?.focus();
 }
 
-// Drafts are kept a moment after the last key, and at once when the page is left.
-function useDraft(chat, text) {
-  const latest = useRef(null);
-  latest.current = () => chat && keepDraft(chat.id, text);
-  useEffect(() => {
-    const timer = setTimeout(() => latest.current(), 250);
-    return () => clearTimeout(timer);
-  }, [text]);
-  useEffect(() => {
-    const keep = () => latest.current();
-    addEventListener("pagehide", keep);
-    addEventListener("keepdrafts", keep);
-    return () => {
-      removeEventListener("pagehide", keep);
-      removeEventListener("keepdrafts", keep);
-      keep();
-    };
-  }, []);
-}
-
 export function Composer() {
   const chat = conversation.value;
   return html`<${Field} key=${chatKey(chat)} chat=${chat} />`;
@@ -57,27 +37,29 @@ function chatKey(chat) {
 
 function Field({ chat }) {
   const field = useRef(null);
-  const [text, setText] = useState(() => (chat ? readDraft(chat.id) : ""));
+  const [text, setText, drop] = useDraft(chat);
   const turn = chat?.turn.value;
   const isLong = text.length > LONGEST / 4 && encoder.encode(text).length > LONGEST;
   const isEmpty = !text.trim();
-  const hasUnsent = chat?.messages.value.some(({ unsent }) => unsent);
-  const canSend = chat && !turn && !isEmpty && !isLong && !hasUnsent && chat.state.value === "ready";
-  useDraft(chat, text);
+  const hasUnsent = chat && chat.unsent.length > 0;
+  const returned = chat?.returned.value;
+  const canSend = chat && !chat.isBusy && !isEmpty && !isLong && !hasUnsent && chat.state.value === "ready";
   useLayoutEffect(() => fitHeight(field.current), [text]);
   useLayoutEffect(() => {
     if (!isTouch.matches) field.current?.focus();
   }, []);
   useEffect(() => {
-    // A message that was taken back. What was typed meanwhile stays: effects come a moment after what they follow.
-    if (!hasUnsent && chat) setText((now) => (now.trim() ? now : readDraft(chat.id)));
-  }, [hasUnsent]);
+    // A message that was taken back, before what was typed meanwhile.
+    if (!returned) return;
+    chat.returned.value = null;
+    setText((now) => (now.trim() ? `${returned}\n\n${now}` : returned));
+    field.current.focus();
+  }, [returned]);
   const send = (event) => {
     event?.preventDefault();
     if (!canSend) return;
-    keepDraft(chat.id, "");
+    drop();
     chat.send(text);
-    setText("");
     field.current.focus();
   };
   const onKeyDown = (event) => {

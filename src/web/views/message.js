@@ -7,7 +7,9 @@ import { copyText } from "../lib/clipboard.js";
 import { fullTime, messageTime } from "../lib/time.js";
 import { announce, notify } from "../state/notices.js";
 import { toolsOf } from "../state/tools.js";
+import { showVersion } from "../state/versions.js";
 import { fitHeight, focusComposer } from "./composer.js";
+import { useDraft } from "./draft.js";
 import { Icon, IconButton } from "./icon.js";
 import { Markdown } from "./markdown.js";
 
@@ -26,7 +28,7 @@ function Question({ chat, item, isLast, isBusy, isEditing }) {
   const label = item.unsent ? "You, not sent" : "You";
   return html`<article class=${`message question ${item.unsent ? "is-unsent" : ""} ${item.isPending ? "is-pending" : ""}`} aria-label=${label} data-key=${item.key}>
     ${isEditing
-      ? html`<${Editor} chat=${chat} item=${item} />`
+      ? html`<${Editor} chat=${chat} item=${item} isBusy=${isBusy} />`
       : html`<div class="bubble">${item.content}</div>`}
     ${item.unsent && html`<${Unsent} chat=${chat} item=${item} isBusy=${isBusy} />`}
     ${!item.unsent && !isEditing && html`<div class=${`tools ${isLast ? "is-last" : ""}`}>
@@ -49,21 +51,24 @@ function Unsent({ chat, item, isBusy }) {
   </div>`;
 }
 
-function Editor({ chat, item }) {
+function Editor({ chat, item, isBusy }) {
   const field = useRef(null);
-  const [text, setText] = useState(item.content);
+  const [text, setText, drop] = useDraft(chat, item);
+  const canSend = !isBusy && text.trim() !== "";
   useLayoutEffect(() => fitHeight(field.current), [text]);
   useLayoutEffect(() => {
     field.current.focus();
     field.current.setSelectionRange(text.length, text.length);
   }, []);
   const leave = () => {
+    drop();
     const article = field.current?.closest("article");
     chat.editing.value = null;
     requestAnimationFrame(() => article?.querySelector(".edit")?.focus());
   };
   const submit = () => {
-    if (!text.trim()) return;
+    if (!canSend || chat.isBusy) return;
+    drop();
     chat.editing.value = null;
     chat.send(text, item);
     focusComposer();
@@ -80,7 +85,7 @@ function Editor({ chat, item }) {
     <div class="editor-buttons">
       <span class="hint">The version before is kept.</span>
       <button type="button" class="button small" onClick=${leave}>Cancel</button>
-      <button type="button" class="button small primary" title="Send (Ctrl+Enter)" disabled=${!text.trim()} onClick=${submit}>Send</button>
+      <button type="button" class="button small primary" title="Send (Ctrl+Enter)" disabled=${!canSend} onClick=${submit}>Send</button>
     </div>
   </div>`;
 }
@@ -157,9 +162,9 @@ function Siblings({ chat, item, isBusy }) {
   const { sibling_index: index, sibling_count: count } = item;
   if (!(count > 1)) return null;
   return html`<div class="siblings" role="group" aria-label="Versions">
-    <${IconButton} icon="left" label="Previous version" disabled=${isBusy} aria-disabled=${index <= 1} onClick=${() => chat.showSibling(item, index - 1)} />
+    <${IconButton} icon="left" label="Previous version" disabled=${isBusy} aria-disabled=${index <= 1} onClick=${() => showVersion(chat, item, index - 1)} />
     <span aria-label=${`Version ${index} of ${count}`} role="img">${index}/${count}</span>
-    <${IconButton} icon="right" label="Next version" disabled=${isBusy} aria-disabled=${index >= count} onClick=${() => chat.showSibling(item, index + 1)} />
+    <${IconButton} icon="right" label="Next version" disabled=${isBusy} aria-disabled=${index >= count} onClick=${() => showVersion(chat, item, index + 1)} />
   </div>`;
 }
 

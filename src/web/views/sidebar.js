@@ -1,6 +1,7 @@
 // The list of chats, by date, and what stands around it.
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
+import { openConversation } from "../state/open.js";
 import { go } from "../state/route.js";
 import { chooseProject, openList } from "../state/sessions.js";
 import { removeProject } from "../state/aside.js";
@@ -11,8 +12,11 @@ import { Icon, IconButton, Mark } from "./icon.js";
 import { Menu } from "./menu.js";
 import { focusComposer } from "./composer.js";
 
+// One that is still on its way to the server goes on without us.
 export function newChat() {
+  const wasNew = chatId.value === null;
   go(null);
+  if (wasNew) openConversation(null);
   requestAnimationFrame(focusComposer);
 }
 

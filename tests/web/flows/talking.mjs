@@ -69,6 +69,50 @@ export async function an_answer_that_is_stopped_keeps_its_text({ visit, need }) 
   assert.equal(await answers(page).last().locator(".markdown").innerText(), text);
 }
 
+export async function who_stops_before_the_server_has_heard_stops_it({ visit, need }) {
+  const person = await need("person");
+  const { page } = await visit();
+  await signIn(page, person);
+  await page.route("**/api/v1/chat", (route) => new Promise((resolve) => setTimeout(resolve, 700)).then(() => route.continue()));
+  await write(page, "script:slow:100:50");
+  await page.getByRole("button", { name: "Stop the answer" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Stopping" }).waitFor();
+  await page.getByText("You stopped this answer.").waitFor({ timeout: 4000 });
+  assert.deepEqual(await need("sql", "select status from parley.turns where user_id = %s", person.user_id), [["stopped"]]);
+}
+
+export async function a_version_far_up_moves_nothing_above_it({ visit, need }) {
+  const person = await need("person");
+  await need("sessions", person.user_id, 1);
+  const [[session]] = await need("sql", "select session_id from parley.chat_sessions where user_id = %s", person.user_id);
+  await need("messages", person.user_id, session, 300);
+  const { page } = await visit();
+  await signIn(page, person);
+  await page.goto(`/c/${session}`);
+  await answers(page).getByText("Answer 300").waitFor();
+  const scroller = page.locator(".scroller");
+  await until(async () => {
+    await scroller.evaluate((element) => (element.scrollTop = 300));
+    return (await page.locator("article").count()) === 300;
+  }, "all messages");
+  const question = questions(page).filter({ has: page.getByText("Question 31", { exact: true }) });
+  await question.scrollIntoViewIfNeeded();
+  await question.hover();
+  await question.getByRole("button", { name: "Edit message" }).click();
+  await page.getByRole("textbox", { name: "Edit your message" }).fill("Another 31");
+  await page.keyboard.press("Control+Enter");
+  await settled(page);
+  const versions = page.getByRole("group", { name: "Versions" });
+  await versions.getByText("2/2").waitFor();
+  await versions.getByRole("button", { name: "Previous version" }).click();
+  await question.waitFor();
+  assert.ok(await question.evaluate((element) => element.getBoundingClientRect().top >= 0 && element.getBoundingClientRect().bottom <= innerHeight));
+  assert.equal(await page.locator("article").count(), 300);
+  await scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
+  await answers(page).getByText("Answer 300").waitFor();
+}
+
 export async function answers_again_and_edits_are_versions_to_leaf_through({ visit, need }) {
   const { page } = await visit();
   await signIn(page, await need("person"));
