@@ -318,6 +318,13 @@ void transfers_free(struct transfers *transfers)
     curl_global_cleanup();
 }
 
+/* Authorities besides the system's, as the program curl takes them; its library looks for no such variable. */
+static bool set_trust(CURL *easy)
+{
+    const char *file = getenv("SSL_CERT_FILE");
+    return !file || !*file || curl_easy_setopt(easy, CURLOPT_CAINFO, file) == CURLE_OK;
+}
+
 static bool set_options(struct transfer *transfer, const char *body)
 {
     const struct transfers *transfers = transfer->transfers;
@@ -344,7 +351,7 @@ static bool set_options(struct transfer *transfer, const char *body)
     wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     wrong |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    return !wrong;
+    return !wrong && set_trust(easy);
 }
 
 /* Without an idle connection curl would look for one among all that are in use, which takes it long when many are. */
@@ -416,7 +423,7 @@ static bool set_probe(CURL *easy, const char *url, struct curl_slist *headers, l
     wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     wrong |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
     wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_nothing);
-    return !wrong;
+    return !wrong && set_trust(easy);
 }
 
 struct transfer_probe transfer_ask(const char *url, const char *key, long timeout_ms)

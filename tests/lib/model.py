@@ -130,14 +130,15 @@ def last_user_text(request):
 
 
 class Model:
-    """The server, in a thread of its own: `with Model() as model: ... model.url`."""
+    """The server, in a thread of its own: `with Model() as model: ... model.url`. tls: an ssl.SSLContext, by which it proves to be localhost."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.requests = []  # of each: its headers, in lower case, and its body
         self.counts = {}  # attempts by key
         self.connections = 0
         self.listener = socket.create_server(("127.0.0.1", port), backlog=4096)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+        self.tls = tls
+        self.url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{self.listener.getsockname()[1]}/v1"
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -152,7 +153,7 @@ class Model:
 
     def run(self):
         asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 26, backlog=4096))
+        self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 26, backlog=4096, ssl=self.tls))
         self.loop.run_forever()
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
