@@ -39,7 +39,8 @@ struct transfer_events {
 };
 
 /* key NULL: none is sent; else it goes out as a bearer's. Both are copied. A server behind TLS has to prove its name to
- * the system's authorities, or to those in the file that SSL_CERT_FILE names in the environment. NULL: memory is out. */
+ * the system's authorities, or to those in the file that SSL_CERT_FILE names in the environment. NULL: memory is out.
+ */
 struct transfers *transfers_new(struct loop *loop, const char *url, const char *key);
 
 /* Ends all of them, without a word. */
