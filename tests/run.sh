@@ -226,10 +226,14 @@ tier_http() {
 
 # What waits more than it works does so beside the rest.
 tier_fault() {
-    local program=$work/build-gcc/parley waits=$tree/tests/fault/test_turns_patience.py
+    local program=$work/build-gcc/parley part file beside=()
     build_gcc fault || return
-    pytest fault fault-patience "$waits" PARLEY_BIN="$program" &
-    pytest fault fault "$tree/tests/fault" PARLEY_BIN="$program" PYTEST_ADDOPTS="--ignore=$waits"
+    for part in patience killed; do
+        file=$tree/tests/fault/test_turns_$part.py
+        pytest fault "fault-$part" "$file" PARLEY_BIN="$program" &
+        beside+=("--ignore=$file")
+    done
+    pytest fault fault "$tree/tests/fault" PARLEY_BIN="$program" PYTEST_ADDOPTS="${beside[*]}"
     wait
 }
 
