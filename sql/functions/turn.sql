@@ -498,6 +498,64 @@ end
 $$;
 comment on function parley.turn_watched(uuid, uuid, bigint) is 'The turn that a viewer means who has seen so much.';
 
+-- The events of a turn that has ended, made from what is stored of it: for when its own are purged, or lost. Ids are as they were but where text
+-- and calls came in turns; the last one is the same. What the error said is not stored.
+create or replace function parley.turn_retold(p_user_id uuid, p_turn_id uuid)
+    returns table (event_id integer, type text, data jsonb)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_turn parley.turns;
+    v_answer parley.chat_messages;
+    v_session parley.chat_sessions;
+    v_ids jsonb;
+begin
+    select * into v_turn from parley.turns t
+        where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status <> 'streaming';
+    select * into v_answer from parley.chat_messages m
+        where m.user_id = p_user_id and m.session_id = v_turn.session_id and m.message_id = v_turn.message_id;
+    select * into v_session from parley.chat_sessions s
+        where s.user_id = p_user_id and s.session_id = v_turn.session_id;
+    if v_answer.message_id is null then
+        return;
+    end if;
+    v_ids := jsonb_build_object('session_id', v_turn.session_id, 'turn_id', p_turn_id, 'message_id', v_turn.message_id);
+    return query
+        with said (nth, type, data) as (
+            select 0, 'session', v_ids || jsonb_build_object('user_message_id', v_turn.user_message_id,
+                'title', v_session.title, 'created', v_session.created_at = v_turn.started_at)
+            union all
+            select 1, 'reasoning', jsonb_build_object('content', v_answer.metadata ->> 'reasoning')
+                where v_answer.metadata ->> 'reasoning' <> ''
+            union all
+            select 2, 'token', jsonb_build_object('content', v_answer.content) where v_answer.content <> ''
+            union all
+            select 2 + c.nth, 'tool_call', jsonb_strip_nulls(jsonb_build_object('index', c.nth - 1, 'call_id', c.call -> 'id',
+                    'name', c.call #> '{function,name}', 'arguments', c.call #> '{function,arguments}'))
+                from jsonb_array_elements(v_answer.tool_calls) with ordinality c (call, nth)
+            union all
+            select 1000, 'done', v_ids || jsonb_build_object('thread_id', v_turn.session_id, 'status', v_turn.status,
+                    'finish_reason', v_turn.finish_reason, 'title', v_session.title, 'usage', jsonb_build_object(
+                        'prompt_tokens', v_turn.prompt_tokens, 'completion_tokens', v_turn.completion_tokens,
+                        'total_tokens', v_turn.prompt_tokens::bigint + v_turn.completion_tokens,
+                        'estimated', v_turn.tokens_estimated))
+                    || case when v_answer.tool_calls is null then '{}' else jsonb_build_object('tool_calls', v_answer.tool_calls) end
+                where v_turn.error_code is null
+            union all
+            select 1000, 'error', v_ids || jsonb_build_object('code', v_turn.error_code, 'message',
+                    case v_turn.status when 'interrupted' then 'The answer was interrupted.' else 'The answer has failed.' end)
+                where v_turn.error_code is not null
+        )
+        select greatest(sum(coalesce(octet_length(s.data ->> 'content'), 1)) over (order by s.nth),
+                case s.nth when 1000 then v_turn.last_event_id end)::integer, s.type, jsonb_build_object('type', s.type) || s.data
+            from said s order by s.nth;
+end
+$$;
+comment on function parley.turn_retold(uuid, uuid) is 'The events of an ended turn, made from what is stored of it.';
+
 -- Asks the running turn of a session to stop. Answers the turn; no row when none runs.
 create or replace function parley.turn_stop(p_user_id uuid, p_session_id uuid)
     returns table (turn_id uuid)

@@ -76,6 +76,10 @@ where e.user_id = $1::uuid and e.turn_id = $2::uuid and e.event_id > $3::integer
 order by e.event_id
 limit $4::integer;
 
+-- name: turn_retold
+-- The events of a turn whose own are gone.
+select event_id, type, data from parley.turn_retold($1::uuid, $2::uuid);
+
 -- name: turn_text
 select parley.turn_text($1::uuid, $2::uuid);
 

@@ -3,7 +3,7 @@
  *
  * What must stay true: rows are added to the log under the ids they were stored with, so that a viewer who comes from
  * another process goes on where it was; whether the turn has ended is asked before its last rows are, so that none is
- * missed.
+ * missed; one whose events may be purged is told from its message.
  */
 #include "relay/follower.h"
 
@@ -28,7 +28,7 @@
 /* The database did not answer for so long. */
 #define GIVE_UP_MS 60000
 
-enum query_step { STATUS, ROWS, SETTLE, LAST_ROWS };
+enum query_step { STATUS, ROWS, SETTLE, LAST_ROWS, RETOLD };
 
 struct follower {
     struct audience audience;
@@ -56,7 +56,8 @@ static bool on_ask(struct saver_job *job, struct batch_item *item, struct arena 
     static const enum query queries[] = {[STATUS] = QUERY_TURN_GET,
                                          [ROWS] = QUERY_TURN_EVENTS,
                                          [SETTLE] = QUERY_TURN_SETTLE,
-                                         [LAST_ROWS] = QUERY_TURN_EVENTS};
+                                         [LAST_ROWS] = QUERY_TURN_EVENTS,
+                                         [RETOLD] = QUERY_TURN_RETOLD};
     struct follower *follower = follower_of_job(job);
     item->query = queries[follower->step];
     item->params = 2;
@@ -129,7 +130,9 @@ static void take_rows(struct follower *follower, struct db_rows *rows)
         end(follower);
     else if (rows->count == ROWS_MAX)
         go_on(follower, follower->step, SAVER_NOW);
-    else if (follower->step == LAST_ROWS)
+    else if (follower->step == LAST_ROWS && !follower->audience.log.end)
+        go_on(follower, RETOLD, SAVER_NOW);
+    else if (follower->step == LAST_ROWS || follower->step == RETOLD)
         audience_fail(&follower->audience, "interrupted", "The answer was interrupted.");
     else if (follower->answered - follower->news >= QUIET_MS)
         go_on(follower, SETTLE, SAVER_POLL);
@@ -143,8 +146,10 @@ static void take_status(struct follower *follower, struct db_rows *rows)
     follower->news = follower->answered;
     if (!status)
         audience_fail(&follower->audience, "turn_gone", "There is no such answer any more.");
+    else if (strcmp(status, "streaming") == 0)
+        go_on(follower, ROWS, SAVER_NOW);
     else
-        go_on(follower, strcmp(status, "streaming") == 0 ? ROWS : LAST_ROWS, SAVER_NOW);
+        go_on(follower, row_int(rows, 0, 2) || follower->audience.log.end ? LAST_ROWS : RETOLD, SAVER_NOW);
 }
 
 static void not_answered(struct follower *follower)

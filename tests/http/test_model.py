@@ -299,7 +299,29 @@ def test_half_a_call_is_not_told(user):
     assert said(told(user, session_id=session)[0]) == [("user", "script:stall-call"), ("user", "script:request")]
 
 
+@pytest.mark.parametrize("script", ["script:tools", "script:reasoning", "script:no-usage"])
+def test_what_is_told_when_the_events_are_gone_is_what_was_told(served, user, script):
+    headers = {"Accept": "application/json", "Idempotency-Key": "once"}
+    whole = user.post(PATH, {"text": script}, headers=headers).json
+    run_sql(served, "delete from parley.turn_events where user_id = %s", user.user_id)
+    assert user.post(PATH, {"text": script}, headers=headers).json == whole
+    with chat(user, script, {"Idempotency-Key": "once"}) as turn:
+        calls = [event.json for event in turn.rest() if event.type == "tool_call"]
+    assert [(call["index"], call["call_id"], call["name"], call["arguments"]) for call in calls] == [
+        (at, call["id"], call["function"]["name"], call["function"]["arguments"]) for at, call in enumerate(whole["tool_calls"] or [])]
+
+
 # How its failures read
+
+
+def test_a_failure_whose_events_are_gone_is_one_still(served, user):
+    headers = {"Accept": "application/json", "Idempotency-Key": "once"}
+    first = user.post(PATH, {"text": "script:cut:3"}, headers=headers)
+    run_sql(served, "delete from parley.turn_events where user_id = %s", user.user_id)
+    again = user.post(PATH, {"text": "script:cut:3"}, headers=headers)
+    assert (again.status, again.problem, again.json["turn_id"]) == (first.status, "model_cut", first.json["turn_id"])
+    with chat(user, "script:cut:3", {"Idempotency-Key": "once"}) as turn:
+        assert (turn.rest()[-1].type, turn.text) == ("error", "".join(WORDS[:3]))
 
 
 @pytest.mark.parametrize("script, status, code, text", [

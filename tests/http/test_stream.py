@@ -305,6 +305,39 @@ def test_a_post_that_comes_back_never_begins_a_turn(parley, alice):
     assert run_sql(parley, "select count(*) from parley.idempotency_keys where user_id = %s", alice.user_id) == [(0,)]
 
 
+@pytest.mark.parametrize("gone", ["purged", "half purged", "lost"])
+def test_a_key_is_answered_when_the_events_are_gone(gone):
+    with Parley({"idempotency_hours": 48}) as parley:
+        user, text = person(parley), "Grüße und mehr " * 3
+        body, keys = {"text": text}, [{"Idempotency-Key": name} for name in ("streamed", "whole", "stopped")]
+        with chat(user, text, keys[0]) as turn:
+            turn.rest()
+        whole = user.post(PATH, body, headers={**keys[1], "Accept": "application/json"})
+        with chat(user, LONG, keys[2]) as stopped:
+            stopped.take(5)
+            user.post(f"{SESSIONS}/{stopped.first['session_id']}/stop")
+            stopped.rest()
+        if gone == "lost":
+            run_sql(parley, "delete from parley.turn_events")
+        else:
+            run_sql(parley, "update parley.turns set started_at = started_at - interval '25 hours', ended_at = ended_at - interval '25 hours'")
+            run_sql(parley, "update parley.chat_sessions set created_at = created_at - interval '25 hours'")
+            run_sql(parley, "update parley.turn_events set purge_at = now() - interval '1 hour'" + (
+                " where type in ('token', 'session')" if gone == "half purged" else ""))
+            assert parley.run("purge", "-c", parley.config).returncode == 0
+        for told, key in ((turn, keys[0]), (stopped, keys[2])):
+            with chat(user, LONG if told is stopped else text, key) as replayed:
+                replayed.rest()
+            assert_rest(replayed.events, told.events, 0)
+        for seen in (turn.events[2].id, turn.events[-2].id):
+            with chat(user, text, {**keys[0], "Last-Event-ID": str(seen)}) as resumed:
+                resumed.rest()
+            assert_rest(resumed.events, turn.events, seen)
+        again = user.post(PATH, body, headers={**keys[1], "Accept": "application/json"})
+        assert (again.status, again.json, again.headers["Idempotency-Replayed"]) == (200, whole.json, "true")
+        assert turns(parley, user) == 3
+
+
 def test_a_key_resumes_nothing_of_another_session(alice):
     with chat(alice, "only here", {"Idempotency-Key": "one-key"}) as turn:
         turn.rest()

@@ -283,10 +283,11 @@ static PGresult *answer(const struct batch_item *item)
         return result;
     case QUERY_TURN_GET:
         turn = turn_of(item);
-        result = make_rows(2);
+        result = make_rows(3);
         if (!fake_db.gone) {
             set(result, 0, 0, turn.text);
             set(result, 0, 1, fake_find(&turn)->status);
+            set(result, 0, 2, "1");
         }
         return result;
     default:

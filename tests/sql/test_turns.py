@@ -216,6 +216,8 @@ def test_nobody_finds_anothers_turn(postgres, ann):
         assert bob.run(name, *params) == [], name
         assert bob.execute(QUERIES[name], [ann.user, *params]) == [], f"{name} in the other's name"
     assert bob.run("turn_text", turn) == [("",)]
+    ann.finish(turn, "Ho")
+    assert bob.run("turn_retold", turn) == bob.execute(QUERIES["turn_retold"], [ann.user, turn]) == []
     bob.connection.close()
 
 
@@ -271,5 +273,7 @@ def test_purging_leaves_the_text_and_whatever_is_its_only_copy(postgres, ann):
         cursor.execute("execute purge(500)")
     purge.close()
     assert ann.run("turn_events", ended, 0, 10) == []
+    assert [(event, kind) for event, kind, _ in ann.run("turn_retold", ended)] == [(1, "session"), (3, "token"), (4, "done")], "it can be told again"
+    assert ann.run("turn_retold", lost) == [], "but not before its end"
     ann.run("turn_settle", ann.session)
     assert [content for _, content in ann.history()] == ["Hi", "Ho", "Hi", "Ha"]
