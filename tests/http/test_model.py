@@ -238,7 +238,7 @@ def test_content_in_parts_is_text_and_thoughts(user):
     answer = ask(user, "script:parts").json
     assert (answer["content"], answer["reasoning"], answer["status"]) == (TEXT, THOUGHT, "complete")
     kept = answer_of(user, answer["session_id"])
-    assert (kept["content"], kept["metadata"]) == (TEXT, {"reasoning": THOUGHT})
+    assert (kept["content"], kept["metadata"]["reasoning"]) == (TEXT, THOUGHT)
 
 
 def test_one_json_answer_has_thoughts_and_calls(user):
