@@ -14,11 +14,21 @@ const assets = join(target, "assets");
 const modules = resolve(process.env.WEB_MODULES ?? join(source, "node_modules"));
 const { build } = createRequire(join(modules, "any.js"))("esbuild");
 
+// The page reads with marked's lexer alone. What would make HTML of it stands behind that in the file, and stays out.
+const lexerAlone = {
+  name: "lexer-alone",
+  setup: ({ onLoad }) => onLoad({ filter: /marked\.esm\.js$/ }, ({ path }) => {
+    const [lexer, rest] = readFileSync(path, "utf8").split("/**\n * Renderer\n */");
+    if (!rest) throw new Error(`${path} is not the file that was expected`);
+    return { contents: `${lexer}export { _Lexer as Lexer };` };
+  }),
+};
+
 async function bundle() {
   const { outputFiles, metafile } = await build({
     absWorkingDir: source,
     entryPoints: ["main.js", "style/style.css"],
-    nodePaths: [modules],
+    nodePaths: [modules], plugins: [lexerAlone],
     bundle: true, splitting: true, minify: true, metafile: true, write: false,
     format: "esm", target: ["chrome123", "firefox128", "safari17.5"], charset: "utf8", legalComments: "none",
     outdir: assets, entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]",
