@@ -25,7 +25,7 @@ export function Dialogs() {
     shortcuts: ShortcutsSheet,
     settings: Settings,
   }[open.kind];
-  return html`<${Dialog} key=${open.kind} open=${open} title=${titleOf(open)} isWide=${open.kind === "settings" || open.kind === "shortcuts"}><${content} ...${open} /></${Dialog}>`;
+  return html`<${Dialog} key=${open.kind} open=${open} title=${titleOf(open)} isWide=${open.kind === "settings" || open.kind === "shortcuts"}><${content} ...${open} open=${open} /></${Dialog}>`;
 }
 
 function titleOf({ kind, title, project }) {
@@ -42,11 +42,12 @@ function Dialog({ open, title, isWide, children }) {
   }, []);
   // Told late: another one may be open by then.
   const onClose = () => dialog.value === open && close();
-  const onClick = (event) => {
-    // The backdrop is the dialog itself, its content lies in a box.
-    if (event.target === root.current) close();
-  };
-  return html`<dialog ref=${root} class=${isWide ? "dialog is-wide" : "dialog"} aria-labelledby="dialog-title" onCancel=${onClose} onClose=${onClose} onClick=${onClick}>
+  // The backdrop is the dialog itself, its content lies in a box. A selection that is begun inside may end out there.
+  const pressed = useRef(null);
+  const onPointerDown = ({ target }) => (pressed.current = target);
+  const onClick = ({ target }) => target === root.current && target === pressed.current && close();
+  return html`<dialog ref=${root} class=${isWide ? "dialog is-wide" : "dialog"} aria-labelledby="dialog-title" onCancel=${onClose} onClose=${onClose}
+    onPointerDown=${onPointerDown} onClick=${onClick}>
     <div class="dialog-box">
       <header><h2 id="dialog-title">${title}</h2><${IconButton} icon="close" label="Close" onClick=${close} /></header>
       ${children}
@@ -77,7 +78,7 @@ function Confirm({ text, action, run }) {
       <button type="button" class="button danger" onClick=${go}>${action}</button></div>`;
 }
 
-function Project({ project }) {
+function Project({ project, open }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const save = async (event) => {
@@ -86,13 +87,15 @@ function Project({ project }) {
     if (!name) return setError({ errors: [{ field: "name", message: "is needed" }] });
     setBusy(true);
     try {
-      if (project) await changeProject(project.project_id, name);
-      else {
-        chooseProject((await addProject(name)).project_id);
-        newChat();
-      }
-      return close();
+      const made = await (project ? changeProject(project.project_id, name) : addProject(name));
+      // Who has closed this and gone on is not disturbed.
+      if (dialog.value !== open) return undefined;
+      close();
+      if (project) return undefined;
+      chooseProject(made.project_id);
+      return newChat();
     } catch (failure) {
+      if (dialog.value !== open) return notify(`The project was not saved. ${sentenceOf(failure)}`, { kind: "error" });
       setBusy(false);
       return setError(failure);
     }

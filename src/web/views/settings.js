@@ -16,9 +16,12 @@ export function makeSettings(kit) {
       event.preventDefault();
       setBusy(true);
       setError(null);
+      const fields = () => Object.fromEntries(new FormData(form.current));
+      const sent = fields();
       try {
-        await save(Object.fromEntries(new FormData(form.current)));
-        form.current?.reset();
+        await save(sent);
+        // What was typed meanwhile stays.
+        if (form.current && Object.entries(fields()).every(([name, value]) => sent[name] === value)) form.current.reset();
         if (done) notify(done);
       } catch (failure) {
         setError(failure);

@@ -1,9 +1,23 @@
 // Signing up, in and out, and what becomes of a session that ends.
 import assert from "node:assert/strict";
 import { until } from "../browser.mjs";
-import { ask, choose, answers, chats, field, signIn, write } from "../page.mjs";
+import { ask, choose, answers, chats, field, note, signIn, write } from "../page.mjs";
 
 const account = (page) => page.getByRole("button", { name: /^Account/ });
+
+async function openSettings(page) {
+  await choose(page, account(page), "Settings");
+  await page.getByText("Delete my account and all chats").waitFor();
+}
+
+// Says how it ended.
+async function trySignIn(page, email, password) {
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.keyboard.press("Enter");
+  const isIn = field(page).waitFor().then(() => "in");
+  return Promise.race([isIn, page.getByText("The e-mail address or the password is wrong.").waitFor().then(() => "refused")]);
+}
 
 export async function a_new_person_signs_up_and_chats({ visit, accessible }) {
   const { page } = await visit();
@@ -107,4 +121,73 @@ export async function a_token_that_ends_in_mid_use_is_renewed_unseen({ visit, ne
   await page.clock.fastForward(60000);
   await write(page, "After");
   await until(async () => (await answers(page).count()) === 2, "the second answer");
+}
+
+export async function the_account_is_kept_in_the_settings({ visit, need }) {
+  const person = await need("person", "Ada");
+  const { page } = await visit();
+  await signIn(page, person);
+  await openSettings(page);
+  await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
+  await page.keyboard.press("Enter");
+  await note(page, "Your name is saved.").waitFor();
+  await page.getByLabel("Current password").fill(person.password);
+  await page.getByLabel("New password").fill("another good password");
+  await page.getByRole("button", { name: "Change password" }).click();
+  await note(page, "Your password is changed.").waitFor();
+  assert.equal(await page.getByLabel("New password").inputValue(), "");
+  await page.keyboard.press("Escape");
+  await page.getByRole("heading", { name: /, Grace/ }).waitFor();
+  await page.getByRole("button", { name: "Account: Grace Hopper" }).waitFor();
+
+  const { page: other } = await visit();
+  await other.goto("/");
+  assert.equal(await trySignIn(other, person.email, person.password), "refused");
+  assert.equal(await trySignIn(other, person.email, "another good password"), "in");
+  await openSettings(page);
+  await page.getByRole("button", { name: "Sign out everywhere" }).click();
+  await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+  await other.reload();
+  await other.getByText("You have been signed out.").waitFor();
+
+  assert.equal(await trySignIn(page, person.email, "another good password"), "in");
+  await openSettings(page);
+  await page.getByLabel("Your password").fill(person.password);
+  await page.getByRole("button", { name: "Delete my account" }).click();
+  await page.getByRole("alert").getByText("The e-mail address or the password is wrong.").waitFor();
+  await page.getByLabel("Your password").fill("another good password");
+  await page.getByRole("button", { name: "Delete my account" }).click();
+  await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+  assert.equal(await trySignIn(page, person.email, "another good password"), "refused");
+  assert.deepEqual(await need("sql", "select 1 from parley.users where user_id = %s", person.user_id), []);
+}
+
+export async function what_is_typed_while_a_name_is_saved_stays({ visit, need }) {
+  const { page } = await visit();
+  await signIn(page, await need("person", "Ada"));
+  await openSettings(page);
+  let saved;
+  await page.route("**/users/me", (route) => (route.request().method() === "PATCH" ? (saved = route) : route.continue()));
+  const name = page.getByLabel("Name", { exact: true });
+  await name.fill("Ada L");
+  await page.keyboard.press("Enter");
+  await until(() => saved, "the question");
+  await name.fill("Ada Lovelace");
+  await saved.continue();
+  await note(page, "Your name is saved.").waitFor();
+  assert.equal(await name.inputValue(), "Ada Lovelace");
+}
+
+export async function a_selection_that_ends_outside_closes_nothing({ visit, need }) {
+  const { page } = await visit();
+  await signIn(page, await need("person", "Ada Lovelace"));
+  await openSettings(page);
+  const { x, y, width, height } = await page.getByLabel("Name", { exact: true }).boundingBox();
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(20, y, { steps: 5 });
+  await page.mouse.up();
+  assert.equal(await page.getByRole("dialog").count(), 1);
+  await page.mouse.click(20, y);
+  await page.getByRole("dialog").waitFor({ state: "detached" });
 }
