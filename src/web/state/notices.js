@@ -2,13 +2,27 @@
 import { announcement, notices } from "./store.js";
 
 const SHOWN_MS = 8000;
+const MOST = 3; // at a time; those with a way back do not give way to others
 let next = 1;
 
 export function notify(text, { action = null, run = null, kind = "info" } = {}) {
-  const id = next++;
-  notices.value = [...notices.value.slice(-2), { id, text, action, run, kind }];
-  holdNotice(id, false);
-  return id;
+  show({ id: next++, text, action, run, kind });
+}
+
+// What can be taken back. Several of one name stand in one note: words(count) says what, and all of them are taken back.
+export function notifyUndo(name, words, undo) {
+  const before = notices.value.find((notice) => notice.name === name);
+  const undos = [...(before?.undos ?? []), undo];
+  const run = async () => {
+    for (const each of undos) await each();
+  };
+  show({ id: before?.id ?? next++, text: words(undos.length), action: "Undo", run, kind: "info", name, undos });
+}
+
+function show(notice) {
+  const others = notices.value.filter(({ id }) => id !== notice.id);
+  notices.value = [...others.filter(({ action }, at) => action || at > others.length - MOST), notice];
+  holdNotice(notice.id, false);
 }
 
 const timers = new Map();

@@ -1,10 +1,12 @@
 // The list of chats: read page by page, shown from this device's copy first, kept the same in all tabs.
+//
+// What must stay true: what was changed here stands; an answer to what was asked before that, or while the change was under way, does not undo it.
 import { batch } from "@preact/signals";
 import * as api from "../api/calls.js";
 import { sentenceOf } from "../api/problem.js";
 import { onTabs, tellTabs } from "../lib/tabs.js";
 import { store, stored } from "../lib/storage.js";
-import { notify } from "./notices.js";
+import { notify, notifyUndo } from "./notices.js";
 import { go } from "./route.js";
 import { chatId, listNext, listState, projectFilter, sessions, user, writing } from "./store.js";
 
@@ -18,8 +20,39 @@ let era = 0; // grows when the filter changes: answers from before are let go
 const cacheName = () => `sessions.${user.value.user_id}`;
 const filterName = () => `sessions.project.${user.value.user_id}`;
 
-function keepCopy(items, next) {
-  if (!projectFilter.value && user.value) store(cacheName(), { etag, items, next });
+// What is gone here is not kept; the server then names another list.
+function keepCopy({ etag: tag, items, next }) {
+  const left = items.filter(({ session_id }) => !isGone(session_id));
+  store(cacheName(), { etag: left.length < items.length ? null : tag, items: left, next });
+}
+
+// ---- what was changed here ----
+
+let clock = 0; // counts questions and changes
+const changes = new Map(); // by id: the chat as it is here, null where it is gone; and when that came to be
+
+const note = (id, session) => changes.set(id, { session, at: ++clock });
+const isGone = (id) => changes.get(id)?.session === null;
+
+// Asks for a change that is shown already; it stands at least until that is answered.
+async function change(id, ask) {
+  const made = changes.get(id) ?? {};
+  made.at = Infinity;
+  try {
+    return await ask();
+  } finally {
+    made.at = ++clock;
+  }
+}
+
+// After an answer to what was asked at that time: it is the truth of what was changed before.
+function changeAgain(asked, items) {
+  for (const { session_id } of items) if (changes.get(session_id)?.at < asked) changes.delete(session_id);
+  for (const [id, { session, at }] of changes) {
+    if (at < asked) continue;
+    if (session) place(session);
+    else takeOut(id);
+  }
 }
 
 export function startSessions() {
@@ -62,11 +95,12 @@ export function refreshList() {
 }
 
 async function readBegin(mine) {
+  const asked = ++clock;
   try {
     const page = await api.listSessions({ limit: PAGE, project: projectFilter.value, etag });
     if (mine !== era) return [];
     listState.value = "ready";
-    return page.unchanged ? [] : merge(page);
+    return page.unchanged ? [] : merge(page, asked);
   } catch (error) {
     if (mine === era && listState.value === "loading") listState.value = "failed";
     return [];
@@ -74,7 +108,7 @@ async function readBegin(mine) {
 }
 
 // The fresh begin stands for everything as new as its last row; what was read further down stays.
-function merge({ items, next, etag: tag }) {
+function merge({ items, next, etag: tag }, asked) {
   const known = new Map(sessions.value.map((session) => [session.session_id, session]));
   const fresh = new Set(items.map(({ session_id }) => session_id));
   const last = items.at(-1);
@@ -84,10 +118,11 @@ function merge({ items, next, etag: tag }) {
   batch(() => {
     sessions.value = [...items, ...older];
     if (!older.length) listNext.value = next;
+    changeAgain(asked, items);
     // An answer whose chat has moved on is over, unless it is followed here.
     for (const { session_id } of changed) if (session_id !== chatId.value) mark(session_id, false);
   });
-  keepCopy(items, next);
+  if (!projectFilter.value && user.value) keepCopy({ etag, items, next });
   return changed;
 }
 
@@ -98,6 +133,7 @@ export async function readMore() {
   if (readingMore || !listNext.value) return;
   readingMore = true;
   const mine = era;
+  const asked = ++clock;
   try {
     const page = await api.listSessions({ path: listNext.value.replace(/limit=\d+/, "limit=100") });
     // Before the list grows, for whoever is still at its end then asks for more.
@@ -107,6 +143,7 @@ export async function readMore() {
     batch(() => {
       listNext.value = page.next;
       sessions.value = [...sessions.value, ...page.items.filter(({ session_id }) => !known.has(session_id))];
+      changeAgain(asked, page.items);
     });
   } catch (error) {
     if (mine === era && error.code !== "unreachable") notify(sentenceOf(error), { kind: "error" });
@@ -118,6 +155,11 @@ export async function readMore() {
 
 // What is known of a chat, into its place.
 function put(session) {
+  note(session.session_id, session);
+  place(session);
+}
+
+function place(session) {
   const others = sessions.value.filter(({ session_id }) => session_id !== session.session_id);
   if (projectFilter.value && session.project_id !== projectFilter.value) {
     sessions.value = others;
@@ -128,6 +170,7 @@ function put(session) {
 }
 
 export function learnSession(session) {
+  if (isGone(session.session_id)) return;
   put(session);
   tellTabs("session", session);
 }
@@ -145,8 +188,15 @@ export async function refreshSession(id) {
 }
 
 function remove(id) {
-  sessions.value = sessions.value.filter(({ session_id }) => session_id !== id);
+  note(id, null);
+  takeOut(id);
+  const copy = stored(cacheName());
+  if (copy) keepCopy(copy);
   if (chatId.value === id) go(null);
+}
+
+function takeOut(id) {
+  sessions.value = sessions.value.filter(({ session_id }) => session_id !== id);
 }
 
 export function mark(id, is) {
@@ -170,7 +220,7 @@ export async function rename(id, title) {
   if (!wanted || wanted === before?.title) return;
   changeSession(id, { title: wanted });
   try {
-    learnSession(await api.renameSession(id, wanted));
+    learnSession(await change(id, () => api.renameSession(id, wanted)));
   } catch (error) {
     if (before) learnSession(before);
     notify(`The chat was not renamed. ${sentenceOf(error)}`, { kind: "error" });
@@ -183,17 +233,22 @@ export async function removeChat(id) {
   remove(id);
   tellTabs("deleted", id);
   try {
-    await api.deleteSession(id);
-    notify("Chat deleted.", { action: "Undo", run: () => restore(id, wasOpen) });
+    await change(id, () => api.deleteSession(id));
+    notifyUndo("deleted", (count) => (count > 1 ? `${count} chats deleted.` : "Chat deleted."), () => restore(id, wasOpen));
   } catch (error) {
-    if (before) learnSession(before);
+    if (before) bringBack(before);
     if (error.status !== 404) notify(`The chat was not deleted. ${sentenceOf(error)}`, { kind: "error" });
   }
 }
 
+function bringBack(session) {
+  changes.delete(session.session_id);
+  learnSession(session);
+}
+
 async function restore(id, open) {
   try {
-    learnSession(await api.restoreSession(id));
+    bringBack(await api.restoreSession(id));
     if (open) go(id);
   } catch (error) {
     notify(`The chat was not brought back. ${sentenceOf(error)}`, { kind: "error" });
@@ -204,7 +259,7 @@ export async function moveChat(id, project) {
   const before = sessions.value.find(({ session_id }) => session_id === id);
   changeSession(id, { project_id: project });
   try {
-    learnSession(await api.moveSession(id, project));
+    learnSession(await change(id, () => api.moveSession(id, project)));
   } catch (error) {
     if (before) learnSession(before);
     notify(`The chat was not moved. ${sentenceOf(error)}`, { kind: "error" });

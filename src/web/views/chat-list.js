@@ -128,6 +128,10 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
     event.preventDefault();
     go(id);
   };
+  const removeFocused = () => {
+    focusRow(index + 1 < count ? index + 1 : index - 1);
+    removeChat(id);
+  };
   const onKeyDown = (event) => {
     if (event.key === "ArrowDown") focusRow(index + 1);
     else if (event.key === "ArrowUp") focusRow(index - 1);
@@ -135,8 +139,8 @@ function Row({ session, top, index, count, edited, isReached, focusRow }) {
     else if (event.key === "End") focusRow(count - 1);
     else if (event.key === "F2") edited.value = id;
     else if (event.key === "Delete") {
-      focusRow(index + 1 < count ? index + 1 : index - 1);
-      removeChat(id);
+      // Once a press: a key that is held would take chat after chat.
+      if (!event.repeat) removeFocused();
     } else return;
     event.preventDefault();
   };
