@@ -1,10 +1,11 @@
 // A text in Markdown that grows.
 //
-// What must stay true: a block that is settled is never read or drawn again, only the last one is; a long code block that is still open grows by
-// its new text alone; however long the last block is, drawing takes a small part of the time (it waits several times as long as it took). So the
-// work for an answer is linear in its length.
+// What must stay true: a block that is settled is never read or drawn again, only the last one is, and of that only what has changed: what a reader
+// has selected stays selected; however long the last block is, drawing takes a small part of the time (it waits several times as long as it took).
+// So the work for an answer is linear in its length.
 import { Lexer } from "marked";
-import { blockNodes, codeBlock } from "./build.js";
+import { become } from "./become.js";
+import { blockNodes } from "./build.js";
 import { highlight } from "./highlight.js";
 
 const OPTIONS = { gfm: true, breaks: true };
@@ -22,7 +23,6 @@ export class MarkdownDocument {
     this.text = "";
     this.settled = 0; // so much of the text is drawn for good
     this.live = []; // the nodes of the last block
-    this.openCode = null;
     this.isFinished = false;
     this.notBefore = 0;
     this.root.replaceChildren();
@@ -60,62 +60,37 @@ export class MarkdownDocument {
 
   draw() {
     const begun = performance.now();
-    const tokens = new Lexer(OPTIONS).lex(this.text.slice(this.settled));
-    let last = tokens.length - 1;
-    while (last > 0 && tokens[last].type === "space") last--;
-    if (last >= 0) {
-      if (last > 0) this.settle(tokens.slice(0, last));
-      this.drawLast(tokens[last]);
+    const tokens = this.read();
+    while (tokens.at(-1)?.type === "space") tokens.pop();
+    const last = tokens.pop();
+    for (const token of tokens) {
+      this.settle(blockNodes(token));
+      this.settled += token.raw.length;
     }
+    if (last) this.live = become(this.root, this.live, blockNodes(last));
     const now = performance.now();
     this.notBefore = now + PAUSE * (now - begun);
   }
 
-  settle(tokens) {
-    this.clearLive();
-    for (const token of tokens) {
-      this.append(blockNodes(token), true);
-      this.settled += token.raw.length;
-    }
+  // The blocks that are not settled.
+  read() {
+    return new Lexer(OPTIONS).lex(this.text.slice(this.settled));
   }
 
-  append(nodes, isSettled) {
-    this.root.append(...nodes);
-    if (isSettled) for (const node of nodes) highlight(node);
-  }
-
-  clearLive() {
-    for (const node of this.live) node.remove();
+  // What was live is these nodes from now on.
+  settle(nodes) {
+    for (const node of become(this.root, this.live, nodes)) highlight(node);
     this.live = [];
-    this.openCode = null;
-  }
-
-  drawLast(token) {
-    if (token.type === "code" && this.openCode && token.text.startsWith(this.openCode.data)) {
-      this.openCode.appendData(token.text.slice(this.openCode.data.length));
-      return;
-    }
-    this.clearLive();
-    this.live = token.type === "code" ? [codeBlock(token.text, token.lang)] : blockNodes(token);
-    this.append(this.live, false);
-    if (token.type !== "code") return;
-    const code = this.live[0].querySelector("code");
-    if (!code.firstChild) code.append("");
-    this.openCode = code.firstChild;
   }
 
   // All of it is there. Links that are defined further down are known only now.
   finish() {
     this.cancel();
-    if (DEFINITION.test(this.text) && this.settled) {
-      this.root.replaceChildren();
+    if (DEFINITION.test(this.text)) {
+      this.live = [...this.root.childNodes];
       this.settled = 0;
-    } else {
-      this.clearLive();
     }
-    this.live = [];
-    this.openCode = null;
-    for (const token of new Lexer(OPTIONS).lex(this.text.slice(this.settled))) this.append(blockNodes(token), true);
+    this.settle(this.read().flatMap(blockNodes));
     this.settled = this.text.length;
     this.isFinished = true;
   }

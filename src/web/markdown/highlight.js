@@ -31,8 +31,18 @@ export function highlight(node) {
 
 async function colour(code) {
   const { parse } = (await load()) ?? {};
+  // New nodes would take the selection away.
+  if (isSelected(code)) {
+    document.addEventListener("selectionchange", () => colour(code), { once: true });
+    return;
+  }
   const tree = parse?.(code.textContent, code.dataset.language.toLowerCase());
   if (tree) code.replaceChildren(...nodesOf(tree));
+}
+
+function isSelected(node) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(node, true);
 }
 
 function nodesOf({ children }) {

@@ -1,11 +1,12 @@
 // The open chat: the list of its messages and how it scrolls.
 //
-// What must stay true: the list sticks to its end unless the reader has scrolled up; older messages that come in above, and versions that are
+// What must stay true: the list sticks to its end unless the reader has scrolled up (lib/stick.js); older messages that come in above, and versions that are
 // switched, move nothing under the reader's eyes.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { html } from "../lib/html.js";
 import { copyText } from "../lib/clipboard.js";
+import { Stick } from "../lib/stick.js";
 import { partOfDay } from "../lib/time.js";
 import { announce } from "../state/notices.js";
 import { go } from "../state/route.js";
@@ -14,8 +15,9 @@ import { Composer } from "./composer.js";
 import { Icon, IconButton, Mark } from "./icon.js";
 import { Message } from "./message.js";
 
-const NEAR_END = 64; // pixels
-const NEAR_BEGIN = 900;
+const NEAR_BEGIN = 900; // pixels
+const FAR = 200;
+const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
 export function ConversationView() {
   const chat = conversation.value;
@@ -84,29 +86,20 @@ function HelperChoice({ name, label }) {
 function List({ chat }) {
   const scroller = useRef(null);
   const inner = useRef(null);
-  const isStuck = useRef(true);
+  const stick = useRef(null);
   const isAway = useSignal(false);
   const messages = chat.messages.value;
   const anchor = useRef(null);
 
-  const toEnd = () => {
-    if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
-  };
-  const note = () => {
-    const { scrollTop, scrollHeight, clientHeight } = scroller.current;
-    const rest = scrollHeight - scrollTop - clientHeight;
-    isStuck.current = rest < NEAR_END;
-    isAway.value = rest > NEAR_END * 3;
-    if (scrollTop < NEAR_BEGIN) chat.readOlder();
-  };
-
-  // Whatever grows, the end stays in sight.
-  useEffect(() => {
-    const watcher = new ResizeObserver(() => isStuck.current && toEnd());
-    watcher.observe(inner.current);
-    watcher.observe(scroller.current);
-    return () => watcher.disconnect();
+  useLayoutEffect(() => {
+    stick.current = new Stick(scroller.current, inner.current);
+    return () => stick.current.end();
   }, []);
+  const onScroll = () => {
+    stick.current.scrolled();
+    isAway.value = stick.current.rest > FAR;
+    if (stick.current.top < NEAR_BEGIN) chat.readOlder();
+  };
 
   const first = messages[0]?.key;
   const before = anchor.current;
@@ -114,25 +107,19 @@ function List({ chat }) {
   useLayoutEffect(() => {
     const wish = chat.scrollWish.peek();
     chat.scrollWish.value = null;
-    if (wish?.to === "stay") isStuck.current = false;
-    if (wish?.to === "end" || isStuck.current) {
-      isStuck.current = true;
-      toEnd();
-    } else if (before?.key && before.first !== first) {
-      putBack(before, scroller.current);
-    }
+    if (wish?.to === "stay") stick.current.isStuck = false;
+    if (wish?.to === "end") stick.current.toEnd();
+    else if (stick.current.isStuck) stick.current.follow();
+    else if (before?.key && before.first !== first) putBack(before, scroller.current);
     anchor.current = { first };
   }, [messages]);
 
-  const onWheel = (event) => {
-    if (event.deltaY < 0 && scroller.current.scrollHeight > scroller.current.clientHeight) isStuck.current = false;
-  };
   const jump = () => {
-    isStuck.current = true;
-    scroller.current.scrollTo({ top: scroller.current.scrollHeight, behavior: "smooth" });
+    stick.current.isStuck = true;
+    scroller.current.scrollTo({ top: scroller.current.scrollHeight, behavior: isStill.matches ? "instant" : "smooth" });
   };
 
-  return html`<div class="scroller" ref=${scroller} onScroll=${note} onWheel=${onWheel} onClick=${copyCode} tabindex="0" aria-label="Messages" role="region">
+  return html`<div class="scroller" ref=${scroller} onScroll=${onScroll} onClick=${copyCode} tabindex="0" aria-label="Messages" role="region">
       <div class="column" ref=${inner} role="log" aria-live="off" aria-label="Conversation">
         ${chat.hasOlder.value && html`<p class="older" aria-hidden="true"><span class="pulse"></span></p>`}
         ${messages.map((item, i) => html`<${Message} key=${item.key} chat=${chat} item=${item} isLast=${i === messages.length - 1}
