@@ -21,8 +21,7 @@
 #define PROJECT_MAX     200
 #define THREAD_NAME_MAX 200
 #define PROVIDER_MAX    1000 /* bytes */
-#define TOOL_CALLS_MAX  262144
-#define METADATA_MAX    65536
+#define ROLE_MAX        1000
 
 void legacy_chunk_reset(struct legacy_chunk *chunk)
 {
@@ -89,7 +88,7 @@ static void put_helper(struct legacy_chunk *chunk, const struct legacy_row *row)
 {
     char fitted[HELPER_NAME_MAX + 1];
     chunk->helper_waits = false;
-    if (!row->helper || !*row->helper || !is_text(row->helper, METADATA_MAX))
+    if (!row->helper || !*row->helper || !is_text(row->helper, LEGACY_METADATA_MAX))
         return;
     if (helper_name_fit(row->helper, fitted)) {
         json_put_text(&chunk->sessions, "helper", fitted);
@@ -208,7 +207,7 @@ static void put_tool_calls(struct legacy_chunk *chunk, const struct legacy_row *
     const char *calls = row->tool_calls;
     if (!calls || strcmp(calls, "null") == 0)
         return;
-    if ((*calls != '[' && *calls != '{') || !is_text(calls, TOOL_CALLS_MAX)) {
+    if ((*calls != '[' && *calls != '{') || !is_text(calls, LEGACY_TOOL_CALLS_MAX)) {
         note_message(chunk, LEGACY_TOOL_CALLS_LEFT, row);
         return;
     }
@@ -232,7 +231,7 @@ static void put_members(struct legacy_chunk *chunk, const struct legacy_row *row
     const char *metadata = row->metadata;
     if (!has_metadata(row) || strcmp(metadata, "{}") == 0)
         return;
-    if (!is_text(metadata, METADATA_MAX))
+    if (!*metadata || !is_text(metadata, LEGACY_METADATA_MAX))
         note_message(chunk, LEGACY_METADATA_LEFT, row);
     else if (*metadata != '{')
         json_put_raw(&chunk->messages, "value", metadata);
@@ -265,7 +264,7 @@ static enum legacy_note find_fault(const struct legacy_row *row)
 {
     if (!row->role || !*row->role || !row->has_content)
         return LEGACY_NO_TEXT;
-    if (!row->content || strlen(row->role) > METADATA_MAX)
+    if (!row->content || strlen(row->role) > ROLE_MAX)
         return LEGACY_TOO_LONG;
     if (!utf8_valid(row->content, row->content_len) || !utf8_valid(row->role, strlen(row->role)))
         return LEGACY_BAD_TEXT;

@@ -20,6 +20,10 @@ struct legacy_form {
     bool has_places;          /* a message is known by its place in its session; 0: the session has no list */
 };
 
+/* How much is kept of what a message has besides its text, in bytes. */
+#define LEGACY_TOOL_CALLS_MAX 262144
+#define LEGACY_METADATA_MAX   65536
+
 /* In the order in which they are to be read; ends with a name of NULL. */
 extern const struct legacy_form legacy_forms[];
 
@@ -31,14 +35,18 @@ enum status legacy_form_count(struct source *source, const struct legacy_form *f
 
 /* A row of messages. Texts live until the next row; NULL: there is none. */
 struct legacy_row {
-    const char *owner, *session;
+    const char *owner;
+    const char *session; /* NULL: it is not there */
     const char *message; /* NULL: the session has none */
     const char *role, *content;
     size_t content_len;
-    bool has_content; /* though content is NULL: it is too long */
-    const char *tool_calls, *metadata, *created_at;
+    bool has_content;                  /* though content is NULL: it is too long */
+    const char *tool_calls, *metadata; /* "": longer than is kept */
+    const char *created_at;
     const char *title, *project, *project_name, *helper, *thread, *provider_thread, *is_active;
     const char *session_created_at, *session_updated_at, *last_message_at, *project_created_at;
+    bool is_mended; /* a value in it was one that jsonb cannot hold */
+    bool is_taken;  /* the text of a turn that a message with the same role names */
 };
 void legacy_row_read(const struct source_stream *stream, struct legacy_row *row);
 

@@ -12,7 +12,11 @@
 #include "core/legacy_chunk.h"
 #include "core/legacy_form.h"
 
-#define NO_ID "(empty)" /* what stands in the report for an owner's id that is empty */
+#define NO_ID "(empty)" /* what stands in the report for an id that is empty */
+
+/* Rows that are in memory at once, and what a row has besides its text, tool calls and metadata. */
+#define FETCH_BYTES ((size_t)32 << 20)
+#define REST_BYTES  ((size_t)16 << 10)
 
 /* What is known while a form is read. */
 struct reading {
@@ -140,10 +144,27 @@ static enum status turn_to_owner(struct reading *reading, const char *owner)
     return status == ST_OK ? open_owner(reading, &person) : status;
 }
 
+/* What the row is known by in the report. */
+static const char *name_of(const struct reading *reading, const struct legacy_row *row)
+{
+    const char *name = reading->form->has_places ? row->session : row->message;
+    return name ? name : NO_ID;
+}
+
+static enum status leave_out(struct reading *reading, const struct legacy_row *row, enum legacy_note note)
+{
+    reading->import->done++;
+    reading->report->messages_skipped++;
+    legacy_report_note(reading->report, note, name_of(reading, row));
+    return ST_OK;
+}
+
 static enum status take_message(struct reading *reading)
 {
     struct legacy_row row;
     legacy_row_read(&reading->rows, &row);
+    if (!row.session || row.is_taken)
+        return row.message ? leave_out(reading, &row, row.is_taken ? LEGACY_TURN_TAKEN : LEGACY_NO_SESSION) : ST_OK;
     bool no_list = reading->form->has_places && row.message && strcmp(row.message, "0") == 0;
     bool is_message = row.message && !no_list;
     enum status status = turn_to_owner(reading, row.owner ? row.owner : "");
@@ -157,6 +178,8 @@ static enum status take_message(struct reading *reading)
         return status;
     if (!is_same(&reading->session, &reading->has_session, row.session))
         status = legacy_chunk_session(&reading->chunk, &row);
+    if (status == ST_OK && row.is_mended)
+        legacy_report_note(reading->report, LEGACY_JSON_MENDED, name_of(reading, &row));
     if (status == ST_OK && no_list)
         legacy_report_note(reading->report, LEGACY_NO_LIST, row.session);
     else if (status == ST_OK && is_message)
@@ -232,6 +255,13 @@ static enum status take_all(struct reading *reading)
     return status == ST_OK ? flush(reading) : status;
 }
 
+/* So many messages at once that the longest of them fit. */
+static enum query fetch_for(size_t longest)
+{
+    size_t rows = FETCH_BYTES / (longest + LEGACY_TOOL_CALLS_MAX + LEGACY_METADATA_MAX + REST_BYTES);
+    return rows >= 50 ? QUERY_SOURCE_FETCH : rows >= 5 ? QUERY_SOURCE_FETCH_FEW : QUERY_SOURCE_FETCH_ONE;
+}
+
 /* Begins the stream of the form, and beside it that of people. */
 static enum status open_streams(struct reading *reading, bool has_people)
 {
@@ -240,17 +270,20 @@ static enum status open_streams(struct reading *reading, bool has_people)
     enum status status = ST_OK;
     if (form->kind == LEGACY_PEOPLE)
         return source_stream_open(&reading->rows, source, form->stream, QUERY_SOURCE_FETCH_PEOPLE,
-                                  QUERY_SOURCE_CLOSE_PEOPLE, form->person);
+                                  QUERY_SOURCE_CLOSE_PEOPLE, &form->person);
     if (has_people)
         status = source_stream_open(&reading->people, source, QUERY_SOURCE_PEOPLE, QUERY_SOURCE_FETCH_PEOPLE,
-                                    QUERY_SOURCE_CLOSE_PEOPLE, form->person);
+                                    QUERY_SOURCE_CLOSE_PEOPLE, &form->person);
     if (status == ST_OK && has_people)
         status = source_stream_next(&reading->people, &reading->has_people);
     if (status != ST_OK)
         return status;
     struct call *call = reading->import->legacy.call;
-    return source_stream_open(&reading->rows, source, form->stream, QUERY_SOURCE_FETCH, QUERY_SOURCE_CLOSE,
-                              db_int(call->arena, call->settings->max_message_bytes));
+    int longest = call->settings->max_message_bytes;
+    const char *const params[] = {db_int(call->arena, longest), db_int(call->arena, LEGACY_TOOL_CALLS_MAX),
+                                  db_int(call->arena, LEGACY_METADATA_MAX)};
+    return source_stream_open(&reading->rows, source, form->stream, fetch_for((size_t)longest), QUERY_SOURCE_CLOSE,
+                              params);
 }
 
 static enum status read_form(struct legacy_import *import, unsigned form, bool has_people)

@@ -23,11 +23,14 @@ static const struct {
     [LEGACY_NO_TEXT] = {"message", "left out: without role or text"},
     [LEGACY_BAD_TEXT] = {"message", "left out: not UTF-8"},
     [LEGACY_NO_LIST] = {"session", "whose messages are no JSON array"},
+    [LEGACY_NO_SESSION] = {"message", "left out: without a session"},
+    [LEGACY_TURN_TAKEN] = {"message", "left out: the text of a turn that a message with the same role names"},
     [LEGACY_EMAIL_BAD] = {"owner", "without login: not an e-mail address"},
     [LEGACY_ROLE_UNKNOWN] = {"message", "stored as assistant's, the old role in metadata.legacy_role"},
     [LEGACY_TOOL_CALLS_LEFT] = {"message",
                                 "without tool calls: neither array nor object, longer than 256 KiB, or not UTF-8"},
     [LEGACY_METADATA_LEFT] = {"message", "without metadata: longer than 64 KiB, or not UTF-8"},
+    [LEGACY_JSON_MENDED] = {"row", "of JSON mended: a number became a string, or an escape like \\u0000 plain text"},
     [LEGACY_TITLE_CUT] = {"title", "cut to 200 characters"},
     [LEGACY_HELPER_FITTED] = {"session", "whose helper's name was made to fit"},
     [LEGACY_HELPER_KEPT] = {"session", "whose helper's name cannot fit: it stands in metadata.legacy_helper of the "
@@ -82,11 +85,11 @@ static void print_counts(const char *what, const int64_t counts[5], FILE *out)
     fputc('\n', out);
 }
 
-/* Whether a row of it was seen: a session, a project and tokens have an owner, and so has a message. */
+/* Whether a row of it was seen: a session, a project and tokens have an owner, and so has a message in a session. */
 static bool has_rows(const struct legacy_report *report)
 {
     return report->owners_new || report->owners_there || report->owners_matched || report->owners_matched_id ||
-           report->owners_skipped;
+           report->owners_skipped || report->messages_skipped;
 }
 
 void legacy_report_print(const struct legacy_report *report, FILE *out)

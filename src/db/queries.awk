@@ -2,6 +2,9 @@
 #
 # A block begins with `-- name: session_list`; comment lines are documentation and dropped; the SQL runs until a line that ends
 # with `;`, which is dropped. Works with any POSIX awk.
+#
+# A block that begins with `-- macro: word` is no query, but what `word(argument)` stands for in those behind it, with the argument in the
+# place of every @; an argument has no parentheses.
 
 function fail(what)
 {
@@ -17,6 +20,25 @@ function literal(line)
     gsub(/"/, "\\\"", line)
     gsub(/\?/, "\\?", line)
     return "\"" line "\\n\""
+}
+
+# The line with its macros written out, and theirs.
+function expand(line,    word, argument, pieces, n, i, made, again)
+{
+    do {
+        again = 0
+        for (word in macro)
+            while (match(line, word "\\([^()]*\\)")) {
+                argument = substr(line, RSTART + length(word) + 1, RLENGTH - length(word) - 2)
+                n = split(macro[word], pieces, "@")
+                made = substr(line, 1, RSTART - 1) pieces[1]
+                for (i = 2; i <= n; i++)
+                    made = made argument pieces[i]
+                line = made substr(line, RSTART + RLENGTH)
+                again = 1
+            }
+    } while (again)
+    return line
 }
 
 function note_params(line,    number)
@@ -67,12 +89,32 @@ FNR == 1 && open {
     next
 }
 
+/^-- macro:/ {
+    if (open)
+        fail("query " name[count] " does not end with ;")
+    if (NF != 3 || $3 !~ /^[a-z][a-z_]*$/ || $3 in macro)
+        fail("a macro's name is a lower-case word of its own")
+    defined = $3
+    macro[defined] = ""
+    next
+}
+
 /^[ \t]*--/ || /^[ \t]*$/ { next }
+
+defined {
+    last = sub(/;$/, "")
+    sub(/^[ \t]+/, "")
+    macro[defined] = macro[defined] (macro[defined] == "" ? "" : " ") $0
+    if (last)
+        defined = ""
+    next
+}
 
 !open { fail("text outside a query: a query begins with -- name:") }
 
 {
     last = sub(/;$/, "")
+    $0 = expand($0)
     note_params($0)
     if ($0 !~ /^[ \t]*$/)
         text[count] = text[count] "\n     " literal($0)

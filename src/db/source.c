@@ -123,10 +123,9 @@ enum status source_ask(struct source *source, enum query query, const char *cons
 }
 
 enum status source_stream_open(struct source_stream *stream, struct source *source, enum query declare,
-                               enum query fetch, enum query close, const char *param)
+                               enum query fetch, enum query close, const char *const *params)
 {
     *stream = (struct source_stream){.source = source, .fetch = fetch, .close = close};
-    const char *const params[] = {param};
     enum status status = run(source, declare, params, &stream->rows);
     stream->open = status == ST_OK;
     return status;

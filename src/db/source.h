@@ -29,7 +29,8 @@ const char *source_name(const struct source *source);
 enum status source_ask(struct source *source, enum query query, const char *const *params, unsigned count,
                        const struct db_rows **rows) MUST_CHECK;
 
-/* Rows of a cursor that `declare` declares, fetched some at a time. */
+/* Rows of a cursor that `declare` declares with as many parameters as it has, fetched as many at a time as `fetch`
+ * says. */
 struct source_stream {
     struct source *source;
     enum query fetch, close;
@@ -39,7 +40,7 @@ struct source_stream {
 };
 
 enum status source_stream_open(struct source_stream *stream, struct source *source, enum query declare,
-                               enum query fetch, enum query close, const char *param) MUST_CHECK;
+                               enum query fetch, enum query close, const char *const *params) MUST_CHECK;
 
 /* Goes on to the next row; *there is false behind the last. The row before is gone then. */
 enum status source_stream_next(struct source_stream *stream, bool *there) MUST_CHECK;

@@ -151,7 +151,7 @@ def test_v1(parley, source, bob):
     old = source(legacy.V1)
     ann_id, ben_id, project = fill_v1(old)
     report = bring(parley, old)
-    assert new(report, "v1", "messages") == 2 and new(report, "turns", "messages") == 2
+    assert counts(report, "v1 and turns")["messages"] == {"new": 4, "there already": 0, "left out": 1}
     ann, ben = claim(parley, f"ann.{old.name}@old.example"), claim(parley, ben_id)
     assert ann.user_id == ann_id
     for person, is_owner in ((ann, True), (ben, False)):
@@ -204,6 +204,89 @@ def test_turns_before_there_were_people(parley, source):
     assert texts(owner, session["session_id"]) == [("user", "in"), ("assistant", "out")]
     nobody = claim(parley, "nobody", source=old.name)
     assert texts(nobody, sessions(nobody)[0]["session_id"]) == [("user", "who?")]
+
+
+def test_a_turn_is_moved_as_far_as_no_message_has_it(parley, source):
+    old = source(legacy.V1)
+    person, session = old.number("person"), old.number("session")
+    old.say("insert into users (user_id) values (%s)", person)
+    old.say("insert into dossier values (%s, 'T', '2024-01-01')", old.number("project"))
+    old.say("insert into user_projects values (%s, %s)", person, old.number("project"))
+    old.say("insert into sessions (session_id, user_id, project_id) values (%s, %s, %s)", session, person, old.number("project"))
+    for n, (prompt, answer, at) in enumerate((("q0", "a0", "10:00"), ("q1", "a1", "10:01"), ("q2", "a2", "10:01"), ("q3", "a3", "10:03"), (None, "a4", "10:04"),
+                                              ("q5", None, None), ("q6", "a6", "09:00"))):
+        old.say("insert into turns (turn_id, project_id, raw_text, response, mood, session_id, user_id, created_at) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                old.number(f"turn {n}"), old.number("project"), prompt, answer, f"mood {n}", session, person, at and "2024-01-01 " + at)
+    # Turn 0 is named by both sides, 1 and 2 by the question alone, in one moment; 3 by the answer; 4 to 6 by nobody, of which 6 is the oldest.
+    for turn, role, text, at, metadata in ((0, "user", "q0", "10:00", {"mood": "own", "x": 1}), (0, "assistant", "a0", "10:00:30", None),
+                                           (1, "user", "q1", "10:01:05", None), (2, "user", "q2", "10:01:05", [7]), (3, "assistant", "a3", "10:02", None)):
+        old.say("insert into chat_messages (session_id, turn_id, role, content, created_at, metadata) values (%s, %s, %s, %s, %s, %s)",
+                session, old.number(f"turn {turn}"), role, text, "2024-01-01 " + at, metadata and json.dumps(metadata))
+    report = bring(parley, old)
+    assert counts(report, "v1 and turns")["messages"] == {"new": 12, "there already": 0, "left out": 5}
+    assert "5 messages left out: the text of a turn that a message with the same role names: " in report
+    assert report.count(f"{old.number('turn 0')}/1, {old.number('turn 0')}/2, {old.number('turn 1')}/1") == 1
+    ann = claim(parley, person)
+    kept = messages(ann, session)
+    assert [(m["content"], m["created_at"][11:19], m["metadata"]) for m in kept if m["content"] != "q5"] == [
+        ("q6", "09:00:00", {"mood": "mood 6"}), ("a6", "09:00:00", None), ("q0", "10:00:00", {"mood": "own", "x": 1}), ("a0", "10:00:30", None),
+        ("q1", "10:01:05", {"mood": "mood 1"}), ("a1", "10:01:05", None), ("q2", "10:01:05", {"mood": "mood 2", "value": [7]}), ("a2", "10:01:05", None),
+        ("q3", "10:02:00", None), ("a3", "10:02:00", {"mood": "mood 3"}), ("a4", "10:04:00", {"mood": "mood 4"})]
+    assert [m["role"] for m in kept] == ["user", "assistant"] * 5 + ["assistant", "user"]
+    assert kept[11]["metadata"] == {"mood": "mood 5"}
+    before = parley.contents()
+    assert new(bring(parley, old), "v1 and turns", "messages") == 0
+    assert parley.contents() == before
+    is_whole(parley)
+
+
+def test_of_a_turn_nothing_is_lost(parley, source):
+    """Two prompts, a role of its own, calls of tools, an empty content."""
+    old = source("create table dossier (project_id int, title text); create table turns (turn_id int, project_id int, session_id text, role text, content text, "
+                 "prompt text, raw_text text, answer text, tool_calls jsonb);" + legacy.V1.split("ALTER TABLE")[0].split(legacy.OLD_TURNS)[1]
+                 .replace("UUID REFERENCES dossier(project_id) ON DELETE CASCADE", "int").replace("turn_id UUID REFERENCES turns(turn_id) ON DELETE SET NULL", "turn_id int")
+                 .replace("REFERENCES users(user_id) ON DELETE CASCADE", ""))
+    session = str(uuid.uuid4())
+    old.say("insert into sessions (session_id) values (%s)", session)
+    old.say("""insert into turns values (1, null, null, 'assistant', 'said', null, 'raw', null, '[{"id": "1"}]'), (2, null, null, null, null, 'p', 'raw', 'a', '[{"id": "2"}]'),
+        (3, null, null, 'x', null, 'p3', null, null, '[{"id": "3"}]'), (4, null, null, null, null, 'p4', null, 'a4', '[{"id": "4"}]'), (5, null, null, null, null, null, null, null, null)""")
+    old.say("insert into chat_messages (session_id, turn_id, role, content) values (%s, 4, 'user', 'p4'), (%s, 4, 'assistant', 'a4')", session, session)
+    assert "1 message left out: without role or text: 5/1" in bring(parley, old)
+    nobody = claim(parley, "nobody", source=old.name)
+    [turns] = [s["session_id"] for s in sessions(nobody) if s["session_id"] != session]
+    assert [(m["role"], m["content"], m["tool_calls"], m["metadata"]) for m in messages(nobody, turns)] == [
+        ("assistant", "said", [{"id": "1"}], {"raw_text": "raw"}), ("user", "raw", None, {"prompt": "p"}), ("assistant", "a", [{"id": "2"}], None),
+        ("user", "p3", [{"id": "3"}], {"role": "x"})]
+    assert [m["metadata"] for m in messages(nobody, session)] == [{"tool_calls": [{"id": "4"}]}, None]
+
+
+def test_messages_without_a_session_are_told(parley, source):
+    old = source(legacy.V1)
+    person, lost = (str(uuid.uuid4()) for _ in range(2))
+    old.say("insert into users (user_id) values (%s)", person)
+    old.say("insert into sessions (session_id, user_id) values (%s, %s)", lost, person)
+    old.say("insert into turns (turn_id, raw_text, user_id) values (%s, 'of a turn', %s)", old.number("turn"), person)
+    old.say("insert into chat_messages (message_id, session_id, turn_id, role, content) values (%s, null, %s, 'user', 'x'), (%s, %s, null, 'user', 'y')",
+            old.number("m"), old.number("turn"), str(uuid.uuid4()), lost)
+    # A database that lost its constraints and then a session.
+    old.say("alter table chat_messages drop constraint chat_messages_session_id_fkey; alter table chat_messages alter session_id type text; "
+            "update chat_messages set session_id = 'gone' where content = 'y'")
+    report = bring(parley, old)
+    assert "2 messages left out: without a session: " in report and old.number("m") in report
+    assert counts(report, "v1 and turns")["messages"] == {"new": 1, "there already": 0, "left out": 2}
+    assert sorted(s["message_count"] for s in sessions(claim(parley, person))) == [0, 1]
+    assert progress(parley, old) == [(3, 3)]
+    old.say("drop table turns cascade")
+    assert "2 messages left out: without a session: " in bring(parley, old)
+    chats = source(legacy.HELPER_CHATS)
+    chats.say("insert into chat_messages (id, role, content) values (%s, 'user', 'x')", chats.number("m"))
+    assert f"helper chats\n  messages: 0 new, 0 there already, 1 left out\n  1 message left out: without a session: {chats.number('m')}\n" in bring(parley, chats)
+    threads = source("create table conversations (id int, user_id text, thread_id text, role text, content text)")
+    threads.say("insert into conversations values (1, 'u', null, 'user', 'x'), (2, null, null, 'user', 'x')")
+    assert "2 messages left out: without a session: 1, 2\n" in bring(parley, threads)
+    saves = source("create table user_sessions (session_id int, user_id int, messages jsonb)")
+    saves.say("insert into user_sessions values (null, 1, '[{\"role\": \"user\", \"content\": \"x\"}]')")
+    assert "1 message left out: without a session: (empty)\n" in bring(parley, saves)
 
 
 def test_helper_chats(parley, source, bob):
@@ -348,13 +431,13 @@ def test_a_second_run_adds_nothing_and_later_ones_what_is_new(parley, source):
     before = parley.contents()
     report = bring(parley, old)
     assert parley.contents() == before
-    for form in ("projects", "v1", "turns"):
+    for form in ("projects", "v1 and turns"):
         for what in counts(report, form).values():
             assert what["new"] == 0
     old.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", old.number("plot"))
     old.say("insert into sessions (user_id, title) values (%s, 'Later')", old.number("ann"))
     report = bring(parley, old)
-    assert (new(report, "v1", "messages"), new(report, "v1", "sessions")) == (1, 1)
+    assert (new(report, "v1 and turns", "messages"), new(report, "v1 and turns", "sessions")) == (1, 1)
     secret = secret_of(parley)
     ann = parley.client
     ann.token = access_token(secret, old.number("ann"))
@@ -487,7 +570,7 @@ def test_an_id_that_has_an_account_is_not_believed(parley, source, alice):
     assert said.splitlines()[1:4] == report.splitlines()[1:4]
     assert f"  1 owner left out: their id has an account here already; --match-id takes them for the same people: {alice.user_id}\n" in report
     assert counts(report, "people")["owners"] == {"new": 1, "there already": 0, "left out": 1}
-    assert counts(report, "v1")["messages"] == {"new": 0, "there already": 0, "left out": 3} and "sessions" not in counts(report, "v1")
+    assert counts(report, "v1 and turns")["messages"] == {"new": 0, "there already": 0, "left out": 3} and "sessions" not in counts(report, "v1 and turns")
     # A member there is none here, also when told again: they have a project of their own.
     assert counts(bring(parley, old), "people")["owners"] == {"new": 0, "there already": 1, "left out": 1}
     assert belongings(parley, alice) == before
@@ -498,8 +581,8 @@ def test_an_id_that_has_an_account_is_not_believed(parley, source, alice):
     report = bring(parley, old, "--match-id")
     assert said.splitlines()[1:] == report.splitlines()[1:]
     assert counts(report, "people")["owners"] == {"new": 0, "there already": 1, "matched by id": 1}
-    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
-    assert counts(report, "v1")["messages"] == {"new": 1, "there already": 0, "left out": 2}
+    assert counts(report, "v1 and turns")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
+    assert counts(report, "v1 and turns")["messages"] == {"new": 1, "there already": 0, "left out": 2}
     assert f"  1 session left out: their id is here already, and not from this source: {session}\n" in report
     assert f"  2 messages left out with the session: {session}\n" in report
     assert texts(alice, session) == [("user", "mine")] and texts(alice, old.number("own")) == [("system", "Obey!")]
@@ -509,7 +592,7 @@ def test_an_id_that_has_an_account_is_not_believed(parley, source, alice):
     old.say("insert into sessions (user_id, title) values (%s, 'Later')", alice.user_id)
     # It holds without being said again.
     report = bring(parley, old)
-    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 1, "left out": 1}
+    assert counts(report, "v1 and turns")["sessions"] == {"new": 1, "there already": 1, "left out": 1}
     assert projects(alice) == [(project, "Secret", True)] and projects(claim(parley, newcomer)) == [(project, "Theirs", True)]
     assert [m["user_id"] for m in alice.get(f"/api/v1/projects/{project}/members").json] == [alice.user_id]
     is_whole(parley)
@@ -528,7 +611,7 @@ def test_an_account_of_one_source_is_not_another_ones(parley, source, claimed):
     assert counts(report, "people")["owners"] == {"new": 1, "there already": 0, "left out": 1}
     assert belongings(parley, person) == before
     report = bring(parley, two, "--match-id")
-    assert counts(report, "v1")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
+    assert counts(report, "v1 and turns")["sessions"] == {"new": 1, "there already": 0, "left out": 1}
     assert [t for _, t in texts(person, one.number("plot"))] == ["A horror story", "Once"]
     # The source that made it goes on, with its sessions and its members.
     one.say("insert into chat_messages (session_id, role, content) values (%s, 'user', 'More')", one.number("plot"))
@@ -614,6 +697,37 @@ def test_what_cannot_be_kept_is_told(parley, source):
     assert [(m["role"], m["content"]) for m in kept] == [("user", "kept"), ("assistant", "dark"), ("assistant", "ok"), ("assistant", "ok")]
     assert kept[1]["metadata"] == {"legacy_role": "narrator"} and kept[2]["tool_calls"] == [{"id": "1"}]
     assert kept[3]["metadata"] == {"a": [1]} and kept[3]["created_at"].startswith("2024-03-03")
+
+
+ODD_JSON = r'''{"zero": "a\u0000b", "high": "\ud83d!", "low": "\udc00\ud83d\ude00", "path": "C:\\u0000 \\\\", "text": "1e999999, \": 2e99999",
+    "number": [1e200000, -1.5e-20000, %s], "small": 1e-9, "ok": true}''' % ("7" * 20000)
+MENDED = {"zero": "a\\u0000b", "high": "\\ud83d!", "low": "\\udc00\U0001f600", "path": "C:\\u0000 \\\\", "text": "1e999999, \": 2e99999",
+          "number": ["1e200000", "-1.5e-20000", "7" * 20000], "small": 1e-9, "ok": True}
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1", "KOI8R"])
+def test_json_that_cannot_be_kept_is_mended(parley, source, encoding):
+    """What a column of type json takes and jsonb does not ends nothing, in whatever column it stands."""
+    ddl = legacy.SAVES + legacy.HELPER_CHATS.replace("title TEXT", "title TEXT, metadata JSON")
+    old = source(ddl.replace("JSONB", "JSON").replace("content TEXT NOT NULL", "content TEXT NOT NULL, metadata JSON").replace("name TEXT", "name TEXT, more JSON"),
+                 encoding=encoding)
+    odd, mended = ODD_JSON, MENDED if encoding == "UTF8" else {**MENDED, "low": "\\udc00\\ud83d\\ude00"}
+    person, session = (str(uuid.uuid4()) for _ in range(2))
+    old.say("insert into users (id, more) values (1, %s)", odd)
+    old.say("insert into user_sessions (user_id, messages) values (1, %s), (1, '[{\"role\": \"user\", \"content\": \"x\"}]')",
+            '[{"role": "user", "content": "a\\u0000b \\u0433"}, {"role": "user", "content": "y", "n": 1e200000}]')
+    old.say("insert into chat_sessions (id, user_id, helper, metadata) values (%s, %s, 'h', %s)", session, person, odd)
+    for n, metadata in enumerate((odd, '{"plain": "\\\\u0000 caf\\u00e9"}', None)):
+        old.say("insert into chat_messages (session_id, role, content, metadata, created_at) values (%s, 'user', %s, %s, '2024-01-01')", session, f"text {n}", metadata)
+    report = bring(parley, old)
+    sentence = "of JSON mended: a number became a string, or an escape like \\u0000 plain text: "
+    few = encoding in ("UTF8", "LATIN1")
+    assert f"{1 if few else 2} row{'' if few else 's'} {sentence}" in report and f"  1 row {sentence}1\n" in report, report
+    kept = messages(claim(parley, person), session)
+    assert [m["metadata"] for m in kept] == [mended, {"plain": "\\u0000 caf" + ("é" if few else "\\u00e9")}, None]
+    one = claim(parley, "1", source=old.name)
+    saved = messages(one, [s for s in sessions(one) if s["message_count"] == 2][0]["session_id"])
+    assert saved[0]["content"] == "a\\u0000b " + ("г" if encoding == "UTF8" else "\\u0433") and saved[1]["metadata"] == {"n": "1e200000"}
 
 
 def test_the_report_names_what_it_counts(parley, source, alice):
@@ -800,17 +914,62 @@ def peak(process):
     return most
 
 
-def test_memory_does_not_grow(parley, source):
-    peaks = []
+def measured(parley, database):
+    """Runs the import; answers the most memory that it has had, in KiB, and the report."""
     # What AddressSanitizer keeps of what was freed is not the program's.
     environment = parley.environment()
     environment["ASAN_OPTIONS"] += ":quarantine_size_mb=1"
+    process = subprocess.Popen([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, database.conninfo], env=environment,
+                               cwd=parley.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    most = peak(process)
+    report = process.communicate()[0]
+    assert process.returncode == 0
+    return most, report
+
+
+def forget(parley, database):
+    """Much that is stored is in the way of whoever compares all of it."""
+    run_sql(parley, "delete from parley.users u using parley.legacy_owners o where o.user_id = u.user_id and o.source = %s", database.name)
+
+
+def test_memory_does_not_grow(parley, source):
+    peaks = []
     for count in (2000, 100000):
         old = much(source, count, thread="'thread ' || n % 5", user="'user ' || n % 5")
-        process = subprocess.Popen([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, old.conninfo], env=environment,
-                                   cwd=parley.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        peaks.append(peak(process))
-        assert process.returncode == 0
+        peaks.append(measured(parley, old)[0])
+        forget(parley, old)
     assert peaks[1] < peaks[0] + 8192, peaks
-    # A hundred thousand messages are in the way of whoever compares all that is stored.
-    run_sql(parley, "delete from parley.users u using parley.legacy_owners o where o.user_id = u.user_id and o.legacy_id like 'user %'")
+
+
+def test_memory_does_not_grow_with_owners(parley, source):
+    """Each with a row of their own, one thread and tokens."""
+    peaks = []
+    for count in (100, 3000):
+        old = much(source, count * 2, thread="'user-u' || n / 2", user="'u' || n / 2")
+        old.say(f"create table users (id text primary key, name text); insert into users select 'u' || n, 'Name ' || n from generate_series(0, {count}) n;"
+                f"create table user_usage (user_id text, total_tokens int); insert into user_usage select 'u' || n, n from generate_series(0, {count}) n")
+        peaks.append(measured(parley, old)[0])
+        assert run_sql(parley, "select count(distinct o.user_id), count(*), sum(o.tokens) from parley.legacy_owners o join parley.chat_messages m using (user_id) "
+                               "where o.source = %s", old.name)[0][:2] == (count + 1, count * 2)
+        forget(parley, old)
+    assert peaks[1] < peaks[0] + 2048, peaks
+
+
+def test_memory_does_not_grow_with_what_stands_in_a_row(parley, source):
+    """Five megabytes of each thing that a row may hold, and as much as is kept of each."""
+    old, large = much(source, 100), source(legacy.SAVES + legacy.HELPER_CHATS.replace("role TEXT NOT NULL", "role TEXT NOT NULL, metadata JSON"))
+    before, _ = measured(parley, old)
+    forget(parley, old)
+    large.say("insert into users (id, name) select 1, repeat('n', 5000000)")
+    large.say("insert into chat_sessions (id, user_id, helper, title, thread_id) select md5('s')::uuid, md5('u')::uuid, repeat('h', 50000), repeat('t', 50000), "
+              "repeat('i', 50000)")
+    for size, count in ((5000000, 8), (200000, 120)):
+        large.say("insert into chat_messages (session_id, role, content, tool_calls, metadata) select md5('s')::uuid, 'user', repeat('c', %s), "
+                  "jsonb_build_array(repeat('t', %s)), json_build_object('m', repeat('m', %s)) from generate_series(1, %s)", size, size, min(size, 60000), count)
+    large.say("insert into user_sessions (user_id, messages) select 1, jsonb_agg(jsonb_build_object('role', 'user', 'content', 'x', 'more', repeat('m', 5000000))) "
+              "from generate_series(1, 8)")
+    after, report = measured(parley, large)
+    assert counts(report, "helper chats")["messages"] == {"new": 120, "there already": 0, "left out": 8}
+    assert "8 messages without metadata: longer than 64 KiB" in report
+    forget(parley, large)
+    assert after < before + (48 << 10), (before, after)
