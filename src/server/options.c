@@ -129,8 +129,7 @@ const struct option options_table[] = {
     NUMBER("model_total_ms", model_total_ms, "600000", 10, 86400000, "milliseconds that a whole answer may take"),
     NUMBER("history_tokens", history_tokens, "32000", 100, 100000000,
            "how much of a session the model is told, the newest first, at four bytes a token and at most 500 messages; "
-           "the "
-           "system prompt is not counted"),
+           "the system prompt is not counted"),
     NUMBER("max_answer_bytes", max_answer_bytes, "10485760", 1024, 268435456, "longest answer"),
     {.name = NULL},
 };
