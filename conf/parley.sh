@@ -31,6 +31,21 @@ prompt_open() {
     done
 }
 
+# Nothing of the caller's environment but how libpq finds a password for the other database of an import. A password never stands in a command line: what
+# is passed on stays in the environment.
+environment_clean() {
+    local name kept=" PATH "
+    if [[ $1 == import-legacy ]]; then kept+="PGPASSWORD PGPASSFILE PGSERVICEFILE "; fi
+    for name in $(compgen -e); do
+        if [[ $kept != *" $name "* ]]; then declare -g +x "$name"; fi
+    done
+    for name in PGPASSFILE PGSERVICEFILE; do
+        [[ -n ${!name:-} ]] || continue
+        "${step_down[@]}" test -r "${!name}" || die "$name names a file that $owner cannot read, as whom this runs: \"${!name}\""
+        printf -v "$name" %s "$(realpath -- "${!name}")"
+    done
+}
+
 main() {
     local arguments=("$@") owner step_down=() database=()
     state_find
@@ -45,8 +60,9 @@ main() {
     migrate | helper) database=(PARLEY_DATABASE="host=$state/run user=parley_owner dbname=parley") ;;
     esac
     if [[ ${1:-} == helper ]]; then prompt_open; fi
+    environment_clean "${1:-}"
     cd "$state"
-    exec "${step_down[@]}" env -i PATH="$PATH" HOME="$state" LC_ALL=C.UTF-8 PARLEY_CONFIG="$state/parley.conf" "${database[@]}" \
+    exec "${step_down[@]}" env HOME="$state" LC_ALL=C.UTF-8 PARLEY_CONFIG="$state/parley.conf" "${database[@]}" \
         "$state/app/bin/parley" "${arguments[@]}"
 }
 

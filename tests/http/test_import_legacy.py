@@ -883,6 +883,37 @@ def test_an_id_may_look_like_an_address(parley, source):
     assert len(sessions(claim(parley, "Who@old.example", source=old.name))) == 1
 
 
+def test_a_password_is_found_as_libpq_finds_it(parley, source, tmp_path):
+    old = source(legacy.SAVES)
+    old.say("insert into users (id) values (1); insert into user_sessions (user_id, messages) values (1, '[]'); "
+            f"create role {old.name} login password 'two words'; grant select on users, user_sessions to {old.name}")
+    access = os.path.join(parley.postgres.data, "pg_hba.conf")
+    before = open(access).read()
+    with open(access, "w") as file:
+        file.write(f"local {old.name} {old.name} scram-sha-256\n" + before)
+    old.say("select pg_reload_conf()")
+    conninfo = f"host={parley.postgres.folder} user={old.name} dbname={old.name}"
+    files = {"pass": f"*:*:*:{old.name}:two words\n", "service": f"[old]\npassword=two words\n" + conninfo.replace(" ", "\n") + "\n"}
+    for name, text in files.items():
+        path = os.path.join(parley.folder, f"{name}-{old.name}")
+        files[name] = path
+        with open(path, "w", opener=lambda where, flags: os.open(where, flags, 0o600)) as file:
+            file.write(text)
+        if UNPRIVILEGED:
+            os.chown(path, os.stat(parley.folder).st_uid, -1)
+    try:
+        for code, conninfo_, more in ((75, conninfo, {}), (0, conninfo, {"PGPASSWORD": "two words"}), (0, conninfo, {"PGPASSFILE": files["pass"]}),
+                                      (0, "service=old", {"PGSERVICEFILE": files["service"]})):
+            done = subprocess.run([*UNPRIVILEGED, binary(), "import-legacy", "-c", parley.config, conninfo_], env={**parley.environment(), **more},
+                                  cwd=parley.folder, capture_output=True, text=True)
+            assert done.returncode == code, (more, done.stderr)
+            assert "two words" not in done.stdout + done.stderr
+    finally:
+        with open(access, "w") as file:
+            file.write(before)
+        old.say(f"select pg_reload_conf(); drop owned by {old.name}; drop role {old.name}")
+
+
 def test_bad_beginnings(parley, source):
     empty = source("create table unknown (id integer)")
     bring(parley, empty, code=65)

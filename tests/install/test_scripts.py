@@ -32,6 +32,24 @@ def run(*command, **environment):
                           stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
 
 
+def test_a_password_for_an_import_comes_from_the_callers_environment_and_nothing_else_does(folder):
+    (folder / "app" / "bin").mkdir(parents=True)
+    program = folder / "app" / "bin" / "parley"
+    program.write_text("#!/bin/sh\n/usr/bin/env | /usr/bin/sort\n/usr/bin/tr '\\0' ' ' </proc/$$/cmdline\n")
+    program.chmod(0o755)
+    secret = folder / "secret"
+    secret.write_text("*:*:*:*:x")
+    given = {"PGPASSWORD": "two words", "PGPASSFILE": str(secret), "PGHOST": "elsewhere", "PGSERVICE": "x", "OTHER": "x", "PARLEY_STATE": str(folder)}
+    said = {command: run(PARLEY, command, **given).stdout.split("\n") for command in ("import-legacy", "user")}
+    names = {command: {line.split("=")[0] for line in lines if "=" in line} - {"PWD", "_", "SHLVL", "OLDPWD"} for command, lines in said.items()}
+    assert names["user"] == {"PATH", "HOME", "LC_ALL", "PARLEY_CONFIG"}, said
+    assert names["import-legacy"] == names["user"] | {"PGPASSWORD", "PGPASSFILE"}, said
+    assert "PGPASSWORD=two words" in said["import-legacy"] and f"PGPASSFILE={secret}" in said["import-legacy"]
+    given["PGPASSFILE"] = str(folder / "none")
+    done = run(PARLEY, "import-legacy", **given)
+    assert done.returncode == 1 and "PGPASSFILE names a file that" in done.stdout
+
+
 def test_root_leaves_the_folders_that_were_there_as_they_are(folder):
     for mode in (0o1777, 0o700):
         folder.chmod(mode)
