@@ -162,13 +162,15 @@ export async function the_account_is_kept_in_the_settings({ visit, need }) {
   assert.deepEqual(await need("sql", "select 1 from parley.users where user_id = %s", person.user_id), []);
 }
 
-export async function what_is_typed_while_a_name_is_saved_stays({ visit, need }) {
+export async function a_dialog_leaves_alone_what_people_do({ visit, need }) {
   const { page } = await visit();
   await signIn(page, await need("person", "Ada"));
   await openSettings(page);
+  const name = page.getByLabel("Name", { exact: true });
+
+  // What is typed while a name is saved stays.
   let saved;
   await page.route("**/users/me", (route) => (route.request().method() === "PATCH" ? (saved = route) : route.continue()));
-  const name = page.getByLabel("Name", { exact: true });
   await name.fill("Ada L");
   await page.keyboard.press("Enter");
   await until(() => saved, "the question");
@@ -176,13 +178,9 @@ export async function what_is_typed_while_a_name_is_saved_stays({ visit, need })
   await saved.continue();
   await note(page, "Your name is saved.").waitFor();
   assert.equal(await name.inputValue(), "Ada Lovelace");
-}
 
-export async function a_selection_that_ends_outside_closes_nothing({ visit, need }) {
-  const { page } = await visit();
-  await signIn(page, await need("person", "Ada Lovelace"));
-  await openSettings(page);
-  const { x, y, width, height } = await page.getByLabel("Name", { exact: true }).boundingBox();
+  // A selection that ends outside closes nothing; a click there does.
+  const { x, y, width, height } = await name.boundingBox();
   await page.mouse.move(x + width / 2, y + height / 2);
   await page.mouse.down();
   await page.mouse.move(20, y, { steps: 5 });

@@ -314,7 +314,7 @@ export async function who_reads_further_up_is_left_there({ visit, need }) {
   const { page } = await visit();
   await signIn(page, await need("person"));
   await ask(page, Array.from({ length: 60 }, (_, i) => `Line ${i}`).join("\n\n"));
-  await write(page, "script:slow:80:50");
+  await write(page, "script:slow:40:50");
   await until(async () => (await answers(page).count()) === 2 && (await answers(page).last().innerText()).length > 20, "some words");
   assert.ok((await rest(page)) < 60, "it sticks to the end");
   await scroller(page).hover();
@@ -375,6 +375,19 @@ export async function nobody_is_pulled_back_who_goes_up_a_little({ visit, need }
   await staysThere();
   await scroller(page).evaluate((element) => (element.scrollTop -= 6));
   await staysThere();
+
+  // Browsers let a scroll begin slowly: what a key or a wheel has announced is not cut off by the words that come meanwhile.
+  for (const [kind, init] of [["KeyboardEvent", { type: "keydown", key: "PageUp" }], ["WheelEvent", { type: "wheel", deltaY: -20 }]]) {
+    const pulled = await scroller(page).evaluate(async (element, { kind, type, ...init }) => {
+      const [begun, top] = [performance.now(), element.scrollTop];
+      let moved = 0;
+      element.dispatchEvent(new globalThis[kind](type, { bubbles: true, ...init }));
+      for (let now = begun; now < begun + 200; now = await new Promise(requestAnimationFrame)) moved = element.scrollTop - top;
+      return moved;
+    }, { kind, ...init });
+    assert.equal(pulled, 0, kind);
+    await follows();
+  }
 
   // What only layout moves lets nobody go: a field that grows and becomes small again, a block that does.
   await field(page).fill("line\n".repeat(6));
