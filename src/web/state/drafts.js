@@ -7,6 +7,14 @@ const nameOf = (chat, message) => ["draft", user.value?.user_id ?? "nobody", cha
 
 export const readDraft = (chat, message = null) => stored(nameOf(chat, message)) ?? "";
 
+// From a chat that is gone to the new one, where nothing waits yet.
+export function saveDraft(chat) {
+  dispatchEvent(new Event("keepdrafts"));
+  if (!readDraft(chat) || readDraft(null)) return;
+  keepDraft(null, readDraft(chat));
+  keepDraft(chat, "");
+}
+
 export function keepDraft(chat, text, message = null) {
   if (user.value) store(nameOf(chat, message), text || null);
 }

@@ -6,6 +6,7 @@ import * as api from "../api/calls.js";
 import { sentenceOf } from "../api/problem.js";
 import { onTabs, tellTabs } from "../lib/tabs.js";
 import { store, stored } from "../lib/storage.js";
+import { saveDraft } from "./drafts.js";
 import { notify, notifyUndo } from "./notices.js";
 import { go } from "./route.js";
 import { chatId, listNext, listState, projectFilter, sessions, user, writing } from "./store.js";
@@ -57,7 +58,7 @@ function changeAgain(asked, items) {
 
 export function startSessions() {
   onTabs("session", (session) => session && put(session));
-  onTabs("deleted", (id) => remove(id));
+  onTabs("deleted", removeElsewhere);
   onTabs("writing", ({ id, is }) => mark(id, is));
 }
 
@@ -193,6 +194,14 @@ function remove(id) {
   const copy = stored(cacheName());
   if (copy) keepCopy(copy);
   if (chatId.value === id) go(null);
+}
+
+function removeElsewhere(id) {
+  if (chatId.value === id) {
+    saveDraft(id);
+    notify("This chat was deleted in another tab.");
+  }
+  remove(id);
 }
 
 function takeOut(id) {

@@ -1,7 +1,7 @@
 // What was typed, and what was sent and not taken: none of it is lost, and none of it goes where it was not meant to.
 import assert from "node:assert/strict";
 import { until } from "../browser.mjs";
-import { answers, ask, field, questions, row, settled, signIn, write } from "../page.mjs";
+import { answers, ask, field, note, questions, row, settled, signIn, write } from "../page.mjs";
 
 const editor = (page) => page.getByRole("textbox", { name: "Edit your message" });
 const unsent = (page) => page.locator(".is-unsent");
@@ -165,4 +165,20 @@ export async function an_edit_is_kept_like_a_draft({ visit, need }) {
   await page.reload();
   await settled(page);
   assert.equal(await editor(page).count(), 0);
+}
+
+export async function what_is_typed_into_a_chat_that_another_tab_deletes_goes_on_in_a_new_one({ visit, need }) {
+  const { page, context } = await visit();
+  await signIn(page, await need("person"));
+  await ask(page, "A chat");
+  const other = await context.newPage();
+  await other.goto("/");
+  await row(other, "A chat").waitFor();
+  await page.keyboard.type("half a thou");
+  await row(other, "A chat").locator("a").press("Delete");
+  await note(page, "This chat was deleted in another tab.").waitFor();
+  await page.keyboard.type("ght");
+  assert.equal(await field(page).inputValue(), "half a thought");
+  await page.reload();
+  assert.equal(await field(page).inputValue(), "half a thought");
 }
