@@ -157,7 +157,7 @@ def test_an_answer_in_very_many_pieces_is_saved_in_parts_and_holds_nobody_up(pos
     """All that comes while the database stands still is more than it takes in one go before its time is over."""
     with Model() as model, Parley({**OPTIONS, "model_url": model.url}, postgres=postgres) as parley:
         user = person(parley)
-        turns = [Turn(user, "script:pieces:48000") for _ in range(3)] + [Turn(user, "script:pieces:600000")]
+        turns = [Turn(user, "script:pieces:16000") for _ in range(3)] + [Turn(user, "script:pieces:600000")]
         for turn in turns:
             turn.wait_for_text()
         with stopped(*postgres.processes()):
@@ -167,4 +167,4 @@ def test_an_answer_in_very_many_pieces_is_saved_in_parts_and_holds_nobody_up(pos
         assert [turn.code for turn in turns] == ["done"] * 3 + ["answer_too_long"]
         rows = stored(parley, turns)
         assert all(turn.seen == rows[turn.session].content for turn in turns)
-        assert [turn.seen for turn in turns[:3]] == ["b" * 48000] * 3
+        assert [turn.seen for turn in turns[:3]] == ["b" * 16000] * 3
