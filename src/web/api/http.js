@@ -34,11 +34,16 @@ async function tokenOrOut(refused) {
   }
 }
 
+// A password that was asked for besides can be wrong too.
+async function isOfToken(response) {
+  return (await problemOf(response.clone())).code !== "invalid_credentials";
+}
+
 // The response as it is, once the server has taken the token. options: body, headers, signal.
 export async function respond(method, path, options = {}) {
   let token = await tokenOrOut();
   let response = await send(method, path, { ...options, token });
-  if (response.status === 401) {
+  if (response.status === 401 && (await isOfToken(response))) {
     token = await tokenOrOut(token);
     response = await send(method, path, { ...options, token });
     if (response.status === 401) signedOut();

@@ -12,7 +12,7 @@ import { followTurn } from "../stream/turn.js";
 import { keepDraft, readDraft } from "./drafts.js";
 import { announce, notify } from "./notices.js";
 import { dropSend, failSend, isStale, keepSend, openSends } from "./outbox.js";
-import { changeSession, learnSession, markWriting, refreshSession } from "./sessions.js";
+import { changeSession, learnSession, markWriting, refreshSession, restore } from "./sessions.js";
 import { chosenHelper, helpers, projectFilter, sessions } from "./store.js";
 import { addToolPiece } from "./tools.js";
 
@@ -71,6 +71,13 @@ export class Conversation {
     } catch (error) {
       if (this.state.value === "loading") this.state.value = error.status === 404 || error.status === 400 ? "missing" : "failed";
     }
+  }
+
+  // One's own deleted chat; another's stays missing, as one that never was.
+  async bringBack() {
+    if (!(await restore(this.id))) return;
+    this.state.value = "loading";
+    await this.open();
   }
 
   async readSession() {

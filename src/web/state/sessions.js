@@ -255,12 +255,15 @@ function bringBack(session) {
   learnSession(session);
 }
 
-async function restore(id, open) {
+// Answers whether it is there again.
+export async function restore(id, open) {
   try {
     bringBack(await api.restoreSession(id));
     if (open) go(id);
+    return true;
   } catch (error) {
     notify(`The chat was not brought back. ${sentenceOf(error)}`, { kind: "error" });
+    return false;
   }
 }
 

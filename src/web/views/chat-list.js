@@ -102,7 +102,7 @@ function menuOf(session, edited) {
   const id = session.session_id;
   const items = [{ label: "Rename", icon: "pencil", run: () => (edited.value = id) }];
   if (projects.value.length) {
-    items.push("line", { label: "No project", isChosen: !session.project_id, run: () => session.project_id && moveChat(id, null) });
+    items.push("line", { heading: "Project" }, { label: "No project", isChosen: !session.project_id, run: () => session.project_id && moveChat(id, null) });
     for (const { project_id, name } of projects.value) {
       items.push({ label: name, icon: "folder", isChosen: session.project_id === project_id, run: () => moveChat(id, project_id) });
     }

@@ -35,7 +35,8 @@ function Body({ chat }) {
   const state = chat.state.value;
   if (state === "missing") {
     return html`<${Hint} title="This chat is not there" text="It was deleted, or it belongs to somebody else.">
-      <button type="button" class="button primary" onClick=${() => go(null)}>Start a new chat</button></${Hint}>`;
+      <div class="hint-buttons"><button type="button" class="button primary" onClick=${() => go(null)}>Start a new chat</button>
+        <button type="button" class="button" onClick=${() => chat.bringBack()}>Bring it back</button></div></${Hint}>`;
   }
   if (state === "failed" && !chat.messages.value.length) {
     return html`<${Hint} title="The chat could not be read" text="The server cannot be reached right now.">

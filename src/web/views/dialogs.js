@@ -57,7 +57,7 @@ function Dialog({ open, title, isWide, children }) {
 
 // Loaded when it is first opened. It imports nothing and gets what it needs from here: pieces that two bundles share would cost the first load more than
 // is saved.
-const kit = { html, useEffect, useRef, useState, changeMe, changePassword, readUsage, removeMe, signIn, sentenceOf, holdToken, doSignOut, endHere, learn, notify, dialog, user, FormField, Password };
+const kit = { html, useEffect, useRef, useState, changeMe, changePassword, readUsage, removeMe, signIn, sentenceOf, holdToken, doSignOut, endHere, learn, dialog, user, FormField, Password };
 
 function Settings() {
   const [part, setPart] = useState(null);

@@ -55,6 +55,7 @@ function MenuList({ anchor, label, items, align, close }) {
   return html`<div class="menu-list" popover="manual" role="menu" aria-label=${label} ref=${list} onKeyDown=${onKeyDown}>
     ${items.map((item) => item === "line"
       ? html`<div class="menu-line" role="separator"></div>`
+      : item.heading ? html`<div class="menu-heading" role="presentation">${item.heading}</div>`
       : html`<button type="button" role=${item.isChosen === undefined ? "menuitem" : "menuitemradio"} aria-checked=${item.isChosen} tabindex="-1"
           class=${item.isDanger ? "danger" : ""} onClick=${(event) => { event.stopPropagation(); close(true); item.run(); }}>
           ${item.icon ? html`<${Icon} name=${item.icon} />` : null}<span>${item.label}</span>

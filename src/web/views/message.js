@@ -153,7 +153,7 @@ function Ending({ chat, item, isLast, isBusy }) {
   const canRetry = isLast && item.status !== "stopped" && item.parent_id;
   return html`<div class=${`ending ${item.status}`}>
     ${item.status !== "stopped" && html`<${Icon} name="warning" />`}
-    <span>${words}${item.error ? ` ${item.error.message}` : ""}</span>
+    <span>${item.error?.message ?? words}</span>
     ${canRetry && html`<button type="button" class="button small" disabled=${isBusy} onClick=${() => chat.regenerate(item)}>Try again</button>`}
   </div>`;
 }

@@ -2,7 +2,7 @@
 export function makeSettings(kit) {
   const { html, useEffect, useRef, useState, FormField, Password } = kit;
   const { changeMe, changePassword, readUsage, removeMe, signIn, holdToken, sentenceOf } = kit;
-  const { doSignOut, endHere, learn, notify, dialog, user } = kit;
+  const { doSignOut, endHere, learn, dialog, user } = kit;
 
   // The server names fields as its API does.
   const readable = (sentences) => sentences.replaceAll("_", " ").replace(/(^|\. )[a-z]/g, (begin) => begin.toUpperCase());
@@ -12,17 +12,19 @@ export function makeSettings(kit) {
     const form = useRef(null);
     const [isBusy, setBusy] = useState(false);
     const [error, setError] = useState(null);
+    const [isDone, setDone] = useState(false);
     const submit = async (event) => {
       event.preventDefault();
       setBusy(true);
       setError(null);
+      setDone(false);
       const fields = () => Object.fromEntries(new FormData(form.current));
       const sent = fields();
       try {
         await save(sent);
         // What was typed meanwhile stays.
         if (form.current && Object.entries(fields()).every(([name, value]) => sent[name] === value)) form.current.reset();
-        if (done) notify(done);
+        setDone(true);
       } catch (failure) {
         setError(failure);
       }
@@ -31,6 +33,7 @@ export function makeSettings(kit) {
     return html`<section><h3>${title}</h3><form ref=${form} noValidate onSubmit=${submit}>
       ${children}
       <div class="form-error" role="alert">${error ? readable(sentenceOf(error)) : ""}</div>
+      <div class="form-done" role="status">${isDone && done}</div>
       <button type="submit" class=${danger ? "button danger" : "button"} disabled=${isBusy}>${button}</button>
     </form></section>`;
   }
@@ -50,7 +53,11 @@ export function makeSettings(kit) {
   }
 
   async function savePassword(fields) {
-    holdToken(await changePassword(fields));
+    try {
+      holdToken(await changePassword(fields));
+    } catch (error) {
+      throw error.code === "invalid_credentials" ? new Error("The current password is wrong.") : error;
+    }
   }
 
   // The password is asked for again: who finds an open page cannot remove an account.

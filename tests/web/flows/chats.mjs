@@ -287,6 +287,19 @@ export async function what_is_not_there_is_told_kindly({ visit, need }) {
   await signIn(page, await need("person"));
   await page.goto("/c/01a1f939-0651-7225-92ac-15fca1885954");
   await page.getByRole("heading", { name: "This chat is not there" }).waitFor();
+  await page.getByRole("button", { name: "Bring it back" }).click();
+  await note(page, "The chat was not brought back.").waitFor();
   await page.getByRole("button", { name: "Start a new chat" }).click();
   await page.getByRole("heading", { name: /^Good/ }).waitFor();
+
+  // One's own is brought back by its address, long after the note with the way back is gone.
+  await ask(page, "Deleted by mistake");
+  const chat = new URL(page.url()).pathname;
+  await choose(page, rowMenu(page, "Deleted by mistake"), "Delete");
+  await page.getByText("No chats yet.").waitFor();
+  await page.goto(chat);
+  await page.getByRole("button", { name: "Bring it back" }).click();
+  await page.getByRole("heading", { name: "Deleted by mistake", level: 1 }).waitFor();
+  await page.getByRole("article", { name: "Answer" }).waitFor();
+  await row(page, "Deleted by mistake").waitFor();
 }

@@ -174,7 +174,7 @@ export async function a_model_that_fails_is_told_with_a_way_on({ visit, need }) 
   const { page } = await visit();
   await signIn(page, await need("person"));
   await write(page, "script:cut:3");
-  await page.getByText("The answer broke off.").first().waitFor();
+  await answers(page).getByText("The model server broke off in the middle of the answer.").waitFor();
   await settled(page);
   await page.reload();
   await page.getByText("The answer broke off.").first().waitFor();
