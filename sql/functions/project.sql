@@ -18,6 +18,18 @@ end
 $$;
 comment on function parley.project_create(uuid, uuid, text, text) is 'Makes a project.';
 
+-- Who joins a project and who removes or renames it wait for one another: a member cannot lock the owner's row, so this is what both lock.
+create or replace function parley.project_lock(p_project_id uuid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended('parley project ' || p_project_id, 0));
+end
+$$;
+comment on function parley.project_lock(uuid) is 'Lets one at a time change who is in a project.';
+
 -- Lets p_user_id join a project of p_owner_id that they are invited to: the caller has read the invitation, which is of p_round. The claim
 -- parley.project, set for these statements alone, opens the project's row and lets the membership be written. Joining twice changes nothing.
 create or replace function parley.project_join(p_user_id uuid, p_owner_id uuid, p_project_id uuid, p_round integer)
@@ -31,12 +43,13 @@ begin
     if not exists (select from parley.users u where u.user_id = p_user_id) then
         raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
     end if;
+    perform parley.project_lock(p_project_id);
     perform set_config('parley.project', p_project_id::text, true);
     insert into parley.user_projects (user_id, project_id, owner_id, name)
         select p_user_id, p.project_id, p.user_id, p.name from parley.projects p
             where p.user_id = p_owner_id and p.project_id = p_project_id
         on conflict (user_id, project_id) do nothing;
-    -- Asked afterwards: the insert may have waited for the end of this person's removal.
+    -- Asked afterwards: the insert may have waited for the end of this person's removal, which takes no such lock.
     v_is_open := exists (select from parley.projects p
         where p.user_id = p_owner_id and p.project_id = p_project_id and p.invitation_round = p_round);
     perform set_config('parley.project', '', true);
@@ -80,6 +93,7 @@ create or replace function parley.project_update(
 as $$
 begin
     if p_name is not null then
+        perform parley.project_lock(p_project_id);
         update parley.user_projects p set name = p_name where p.owner_id = p_user_id and p.project_id = p_project_id;
     end if;
     return query update parley.projects p set
@@ -102,6 +116,7 @@ create or replace function parley.project_delete(p_user_id uuid, p_project_id uu
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform parley.project_lock(p_project_id);
     delete from parley.user_projects p
         where p.project_id = p_project_id and (p.user_id = p_user_id or p.owner_id = p_user_id);
     if not found then

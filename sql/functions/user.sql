@@ -37,6 +37,7 @@ begin
         delete from parley.login_attempts a where a.email = v_email;
         perform set_config('parley.email', '', true);
     end loop;
+    perform parley.project_lock(p.project_id) from parley.projects p where p.user_id = p_user_id order by p.project_id;
     delete from parley.user_projects p where p.owner_id = p_user_id;
     delete from parley.users u where u.user_id = p_user_id;
     get diagnostics v_deleted = row_count;

@@ -411,3 +411,29 @@ def test_leaving_while_turns_run_leaves_nothing(postgres, person):
     with_claim(postgres, "user_id", person, "select parley.user_delete(%s)", person)
     for table in ("chat_sessions", "chat_messages", "turns", "turn_events", "user_usage", "user_rates"):
         assert with_claim(postgres, "user_id", person, f"select count(*) from parley.{table}") == [(0,)]
+
+
+@pytest.mark.parametrize("end", ["select parley.project_delete(%(owner)s, %(project)s)", "select parley.user_delete(%(owner)s)"])
+def test_nobody_joins_a_project_that_is_being_removed(postgres, person, end):
+    member, project = str(uuid.uuid4()), str(uuid.uuid4())
+    with_claim(postgres, "user_id", member, "select parley.user_create(%s, %s, 'h', null, null)", member, f"{member}@example.org")
+    with_claim(postgres, "user_id", person, "select parley.project_create(%s, %s, 'P', null)", person, project)
+    removing, joined = postgres.connect(), []
+
+    def join():
+        try:
+            joined.append(with_claim(postgres, "user_id", member, "select parley.project_join(%s, %s, %s, 1)", member, person, project))
+        except psycopg2.Error as error:
+            joined.append(error.pgcode)
+
+    with removing.cursor() as cursor:
+        cursor.execute("set local parley.user_id = %s", [person])
+        cursor.execute(end, {"owner": person, "project": project})
+        thread = threading.Thread(target=join)
+        thread.start()
+        time.sleep(0.3)
+        removing.commit()
+    thread.join(10)
+    removing.close()
+    assert joined == ["PA404"]
+    assert with_claim(postgres, "user_id", member, "select count(*) from parley.user_projects") == [(0,)]
