@@ -2,11 +2,11 @@
 -- asks only for tables that source_forms has found. Columns that a form can do without are read through row_json(row).
 --
 -- Every declaration of `messages` has these columns, ordered by owner, session and place in it; a session without messages is one row whose
--- `message` is null, a message without a session one whose `session` is:
+-- `message` is null, a message without a session one whose `session` is, a message without an id one whose `message` is empty:
 --   owner, session, message, role, content (null: longer than $1 bytes, or none), bytes of it (null: there is none), tool_calls (empty: longer than
 --   $2 bytes), metadata (empty: longer than $3), created_at, and of the session: title, project, project's name, helper, thread, provider's thread,
 --   is_active, created_at, updated_at, last_message_at, project's created_at; remark (null; 'mended': a value of the row was; 'taken': the text of a
---   turn that a message has)
+--   turn that a message has; 'twice': of a turn whose id one before it in that session has)
 -- No text is much longer than what is kept of it, so that a row has a bound.
 -- Times without a zone are UTC, for that is the session's. What does not look like a time is none.
 
@@ -39,7 +39,7 @@ case when lower(@) = 'human' then 'user' when lower(@) in ('ai', 'bot', 'model',
 -- What there is of a message of v1, as jsonb and in order.
 (select v, id, case when id ~ '^\d{1,18}$' then id::bigint end as num,
     case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at
-from (select v, coalesce(v->>'message_id', v->>'id') as id from (select row_json(@) as v offset 0) w offset 0) w offset 0);
+from (select v, case when v is not null then coalesce(v->>'message_id', v->>'id', '') end as id from (select row_json(@) as v offset 0) w offset 0) w offset 0);
 
 -- macro: session_owner
 coalesce(s.user_id::text, 'project-' || (sj.v->>'project_id'), 'nobody');
@@ -64,6 +64,10 @@ from (
             response,output,answer,assistant_message,completion,reply}'::text[]) with ordinality w (n, key, place)
         where j.v->>w.key is not null
         order by w.n, w.place) k) p);
+
+-- macro: turn_is_twice
+-- Whether another turn t of that owner and session z, stored before, has its id.
+(t.turn_id is not null and row_number() over (partition by z.owner, z.session, t.turn_id::text, p.n order by t.ctid) > 1);
 
 -- macro: turn_rest
 -- All that stands in the turn j.v and has no place of its own, but for its texts, whose columns are @.
@@ -252,22 +256,20 @@ from (
     cross join lateral (select row_json(s) as v offset 0) sj
     cross join lateral message_row(m) mj
     left join told on told.tab = m.tableoid and told.place = m.ctid
-    left join turns t on t.turn_id::text = told.turn
+    left join (select distinct on (turn_id::text) * from turns order by turn_id::text, ctid) t on t.turn_id::text = told.turn
     cross join lateral turn_row(t) j
     cross join lateral (
         select turn_rest(q.keys) - case when q.moved then '{tool_calls}' else '{}' end::text[] as rest
         from (select coalesce(array_agg(p.key), '{}') as keys, coalesce(bool_or(not p.taken), false) as moved from turn_texts() p) q) r
     union all
-    select case when told.turn is not null then told.owner
-            else coalesce(j.v->>'user_id', case when sj.v is not null then session_owner() end, o.user_id, 'project-' || (j.v->>'project_id'), 'nobody') end,
-        coalesce(w.session, 'turns of ' || (j.v->>'project_id'), 'turns'), t.turn_id::text || case when p.n = 2 then '/2' else '/1' end,
+    select z.owner, z.session, coalesce(t.turn_id::text || case when p.n = 2 then '/2' else '/1' end, ''),
         left(p.role, 1001), case when not p.taken then p.content end, octet_length(p.content), case when p.is_last then j.v->'tool_calls' end,
         case when told.turn is null and p.is_first then nullif(turn_rest(p.keys) - 'tool_calls', '{}') end,
         case when told.turn is null then j.at when role_kind(p.role) = 'user' then least(j.at, told.at) else greatest(j.at, told.at) end,
         sj.v, case when sj.v is null then j.v->>'project_id' else sj.v->>'project_id' end,
         case when told.turn is null then j.at else told.at end, case when told.turn is null then j.num else told.num end, coalesce(told.place, t.ctid),
         case when told.turn is null then p.n when role_kind(p.role) = 'user' then -1 else 1 end,
-        case when p.taken then 'taken' when j.v ? 'parley_mended' then 'mended' end
+        case when turn_is_twice() then 'twice' when p.taken then 'taken' when j.v ? 'parley_mended' then 'mended' end
     from turns t
     cross join lateral turn_row(t) j
     left join told on told.turn = t.turn_id::text
@@ -278,6 +280,10 @@ from (
         select distinct on (p.project_id) p.project_id::text as project_id, p.user_id::text as user_id, row_json(p)->>'created_at' as since
         from user_projects p
         order by p.project_id, since, p.user_id) o on o.project_id = j.v->>'project_id'
+    cross join lateral (
+        select case when told.turn is not null then told.owner
+                else coalesce(j.v->>'user_id', case when sj.v is not null then session_owner() end, o.user_id, 'project-' || (j.v->>'project_id'), 'nobody') end,
+            coalesce(w.session, 'turns of ' || (j.v->>'project_id'), 'turns')) z (owner, session)
     left join lateral turn_texts() p on true
     where p.n is not null or told.turn is null) x
 left join dossier d on d.project_id::text = x.project
@@ -287,15 +293,17 @@ order by 1, 2, x.since, x.num, x.place, x.n;
 -- name: source_old_turns
 -- Turns where there is nothing else yet than projects.
 declare messages no scroll cursor for
-select coalesce(j.v->>'user_id', 'project-' || (j.v->>'project_id'), 'nobody') collate "C" as owner,
-    coalesce(j.v->>'session_id', 'turns of ' || (j.v->>'project_id'), 'turns') collate "C" as session,
-    t.turn_id::text || case when p.n = 2 then '/2' else '/1' end as message, left(p.role, 1001),
+select z.owner collate "C", z.session collate "C", coalesce(t.turn_id::text || case when p.n = 2 then '/2' else '/1' end, '') as message, left(p.role, 1001),
     case when octet_length(p.content) <= $1::integer then p.content end, octet_length(p.content),
     case when p.is_last then tool_calls_text(j.v->'tool_calls') end, case when p.is_first then metadata_text(r.rest) end, j.at as created_at,
     left(coalesce(dj.v->>'name', dj.v->>'title'), 201), j.v->>'project_id', left(coalesce(dj.v->>'name', dj.v->>'title'), 200),
-    null, null, null, null, dj.v->>'created_at', null, null, dj.v->>'created_at', case when j.v ? 'parley_mended' then 'mended' end
+    null, null, null, null, dj.v->>'created_at', null, null, dj.v->>'created_at',
+    case when turn_is_twice() then 'twice' when j.v ? 'parley_mended' then 'mended' end
 from turns t
 cross join lateral turn_row(t) j
+cross join lateral (
+    select coalesce(j.v->>'user_id', 'project-' || (j.v->>'project_id'), 'nobody'),
+        coalesce(j.v->>'session_id', 'turns of ' || (j.v->>'project_id'), 'turns')) z (owner, session)
 cross join (select null::text[] as kinds) told
 left join dossier d on d.project_id::text = j.v->>'project_id'
 cross join lateral (select row_json(d) as v offset 0) dj
@@ -315,7 +323,8 @@ from chat_sessions s
 full join chat_messages m on m.session_id::text = s.id::text
 cross join lateral (select row_json(s) as v offset 0) sj
 cross join lateral (
-    select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at, v->>'id' as id
+    select v, case when v->>'created_at' ~ current_setting('parley.moment') then (v->>'created_at')::timestamptz end as at,
+        case when v is not null then coalesce(v->>'id', '') end as id
     from (select row_json(m) as v offset 0) w offset 0) mj
 order by 1, 2, mj.at, case when mj.id ~ '^\d{1,18}$' then mj.id::bigint end, m.ctid;
 
@@ -323,7 +332,7 @@ order by 1, 2, mj.at, case when mj.id ~ '^\d{1,18}$' then mj.id::bigint end, m.c
 -- That application renames user-... to thread-legacy-<its user>, on some day: a session is told by the later name on all days. Where ids are no uuids the
 -- person's own thread alone has both names, and the old one is what makes it the default.
 declare messages no scroll cursor for
-select c.user_id::text collate "C" as owner, (c.user_id::text || '/' || t.name) collate "C" as session, c.id::text as message, left(c.role::text, 1001),
+select c.user_id::text collate "C" as owner, (c.user_id::text || '/' || t.name) collate "C" as session, coalesce(c.id::text, '') as message, left(c.role::text, 1001),
     case when octet_length(c.content) <= $1::integer then c.content end, octet_length(c.content),
     tool_calls_text(j.v->'tool_calls'), metadata_text(j.v->'metadata'), j.at as created_at,
     null, null, null, null, case when t.is_final then t.name else c.thread_id::text end, null, null, null, null, null, null,

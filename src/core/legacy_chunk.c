@@ -262,6 +262,8 @@ static void put_metadata(struct legacy_chunk *chunk, const struct legacy_row *ro
 /* Why the message cannot be stored; LEGACY_NOTES: it can. */
 static enum legacy_note find_fault(const struct legacy_row *row)
 {
+    if (!*row->message)
+        return LEGACY_NO_ID;
     if (!row->role || !*row->role || !row->has_content)
         return LEGACY_NO_TEXT;
     if (!row->content || strlen(row->role) > ROLE_MAX)
@@ -277,7 +279,10 @@ enum status legacy_chunk_message(struct legacy_chunk *chunk, const struct legacy
     enum legacy_note fault = find_fault(row);
     if (fault != LEGACY_NOTES) {
         chunk->report->messages_skipped++;
-        note_message(chunk, fault, row);
+        if (fault == LEGACY_NO_ID)
+            legacy_report_note(chunk->report, fault, row->session);
+        else
+            note_message(chunk, fault, row);
         return ST_OK;
     }
     enum status status = ST_OK;

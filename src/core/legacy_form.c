@@ -78,4 +78,5 @@ void legacy_row_read(const struct source_stream *stream, struct legacy_row *row)
     row->has_content = !row_is_null(rows, stream->row, 5);
     row->is_mended = remark && strcmp(remark, "mended") == 0;
     row->is_taken = remark && strcmp(remark, "taken") == 0;
+    row->is_twice = remark && strcmp(remark, "twice") == 0;
 }

@@ -37,7 +37,7 @@ enum status legacy_form_count(struct source *source, const struct legacy_form *f
 struct legacy_row {
     const char *owner;
     const char *session; /* NULL: it is not there */
-    const char *message; /* NULL: the session has none */
+    const char *message; /* NULL: the session has none; "": it has no id */
     const char *role, *content;
     size_t content_len;
     bool has_content;                  /* though content is NULL: it is too long */
@@ -47,6 +47,7 @@ struct legacy_row {
     const char *session_created_at, *session_updated_at, *last_message_at, *project_created_at;
     bool is_mended; /* a value in it was one that jsonb cannot hold */
     bool is_taken;  /* the text of a turn that a message with the same role names */
+    bool is_twice;  /* of a turn whose id another in the session has */
 };
 void legacy_row_read(const struct source_stream *stream, struct legacy_row *row);
 

@@ -148,7 +148,7 @@ static enum status turn_to_owner(struct reading *reading, const char *owner)
 static const char *name_of(const struct reading *reading, const struct legacy_row *row)
 {
     const char *name = reading->form->has_places ? row->session : row->message;
-    return name ? name : NO_ID;
+    return name && *name ? name : NO_ID;
 }
 
 static enum status leave_out(struct reading *reading, const struct legacy_row *row, enum legacy_note note)
@@ -163,8 +163,10 @@ static enum status take_message(struct reading *reading)
 {
     struct legacy_row row;
     legacy_row_read(&reading->rows, &row);
-    if (!row.session || row.is_taken)
-        return row.message ? leave_out(reading, &row, row.is_taken ? LEGACY_TURN_TAKEN : LEGACY_NO_SESSION) : ST_OK;
+    if (!row.session)
+        return row.message ? leave_out(reading, &row, LEGACY_NO_SESSION) : ST_OK;
+    if (row.is_taken || row.is_twice)
+        return leave_out(reading, &row, row.is_taken ? LEGACY_TURN_TAKEN : LEGACY_TURN_TWICE);
     bool no_list = reading->form->has_places && row.message && strcmp(row.message, "0") == 0;
     bool is_message = row.message && !no_list;
     enum status status = turn_to_owner(reading, row.owner ? row.owner : "");

@@ -22,7 +22,9 @@ enum legacy_note {
     LEGACY_BAD_TEXT,
     LEGACY_NO_LIST,
     LEGACY_NO_SESSION,
+    LEGACY_NO_ID,
     LEGACY_TURN_TAKEN,
+    LEGACY_TURN_TWICE,
     /* changed */
     LEGACY_EMAIL_BAD,
     LEGACY_ROLE_UNKNOWN,

@@ -289,6 +289,52 @@ def test_messages_without_a_session_are_told(parley, source):
     assert "1 message left out: without a session: (empty)\n" in bring(parley, saves)
 
 
+def test_messages_without_an_id_are_told(parley, source):
+    """A second run could not know them again: they are counted, and their sessions come."""
+    rows = "create table sessions (session_id int, user_id int); create table dossier (project_id int); create table chat_messages (session_id int, role text, " \
+           "content text%s); insert into sessions values (1, 1), (2, 1)"
+    old = source(rows % "")
+    old.say("insert into chat_messages values (1, 'user', 'a'), (1, 'assistant', 'b'), (9, 'user', 'c'), (null, 'user', 'd')")
+    for new_sessions, there in ((2, 0), (0, 2)):
+        report = bring(parley, old)
+        assert counts(report, "v1") == {"owners": {"new": new_sessions // 2, "there already": there // 2}, "messages": {"new": 0, "there already": 0, "left out": 4},
+                                        "sessions": {"new": new_sessions, "there already": there}}, report
+        assert "  2 messages left out: without an id, in session: 1\n" in report and "  2 messages left out: without a session: (empty)\n" in report
+    assert progress(parley, old) == [(4, 4)]
+    some = source(rows % ", id int, turn_id int" + "; create table turns (turn_id int, prompt text); create table user_projects (project_id int, user_id int)")
+    some.say("insert into chat_messages values (1, 'user', 'a', 1), (1, 'user', 'b', null), (9, 'user', 'c', null); insert into turns values (null, 't')")
+    report = bring(parley, some)
+    assert counts(report, "v1 and turns")["messages"] == {"new": 1, "there already": 0, "left out": 3} and progress(parley, some) == [(4, 4)]
+    assert "  2 messages left out: without an id, in session: 1, turns\n" in report or "  2 messages left out: without an id, in session: turns, 1\n" in report
+    chats = source("create table chat_sessions (id int, user_id int); create table chat_messages (id int, session_id int, role text, content text); "
+                   "insert into chat_sessions values (1, 1), (2, 1); insert into chat_messages values (null, 1, 'user', 'x')")
+    assert "  1 message left out: without an id, in session: 1\n" in bring(parley, chats)
+    threads = source("create table conversations (id int, user_id text, thread_id text, role text, content text); "
+                     "insert into conversations values (null, 'u', 't', 'user', 'x')")
+    assert "  1 message left out: without an id, in session: u/t\n" in bring(parley, threads)
+
+
+def test_turns_with_one_id_are_told(parley, source):
+    """On a first run nothing is there already. A number that counts the turns of each project is an id as well."""
+    old = source("create table dossier (project_id int, title text); create table turns (turn_id int, project_id int, prompt text, response text)")
+    old.say("insert into dossier values (1, 'P'); insert into turns values (1, 1, 'q', 'a'), (null, 1, 'x', 'y'), (null, 1, 'x', 'y'), (1, 1, 'q2', 'a2'), (1, 2, 'q', 'a')")
+    for what in ({"new": 4, "there already": 0, "left out": 6}, {"new": 0, "there already": 4, "left out": 6}):
+        report = bring(parley, old)
+        assert counts(report, "old turns")["messages"] == what
+        assert "  4 messages left out: without an id, in session: turns?of?1\n" in report
+        assert "  2 messages left out: of a turn whose id another one in the session has: 1/1, 1/2\n" in report
+    person = claim(parley, "project-1", source=old.name)
+    assert texts(person, sessions(person)[0]["session_id"]) == [("user", "q"), ("assistant", "a")]
+    old.say("create table sessions (session_id int, user_id int); create table user_projects (project_id int, user_id int); create table chat_messages "
+            "(id int, session_id int, role text, content text, turn_id int); insert into sessions values (5, 7); "
+            "insert into chat_messages values (1, 5, 'user', 'q', 1), (2, 5, 'assistant', 'a', 1); delete from turns where project_id = 2 or turn_id is null")
+    report = bring(parley, old)
+    assert counts(report, "v1 and turns")["messages"] == {"new": 2, "there already": 0, "left out": 4}, report
+    assert "  2 messages left out: of a turn whose id another one in the session has: 1/1, 1/2\n" in report
+    assert progress(parley, old) == [(6, 6)] and new(bring(parley, old), "v1 and turns", "messages") == 0
+    is_whole(parley)
+
+
 def test_helper_chats(parley, source, bob):
     old = source(legacy.HELPER_CHATS)
     user, project = str(uuid.uuid4()), str(uuid.uuid4())
