@@ -498,8 +498,11 @@ end
 $$;
 comment on function parley.turn_watched(uuid, uuid, bigint) is 'The turn that a viewer means who has seen so much.';
 
--- The events of a turn that has ended, made from what is stored of it: for when its own are purged, or lost. Ids are as they were but where text
--- and calls came in turns; the last one is the same. What the error said is not stored.
+-- The events of a turn that has ended, made from what is stored of it: for when its own are purged, or lost. The last id is as it was, and so are the
+-- others where they can be, so that who comes back gets just the rest. Rather than lose anything some is told again: calls came in pieces; they are
+-- whole here, right before the end, and who lacks a piece gets its call anew. Of long thoughts the end is not stored; their ids stay a gap, and the
+-- text behind it is counted back from the end, with calls as if each had come in one piece. Thoughts, text and calls that came in turns stand in this
+-- order: who saw calls before text may miss as much text as there were pieces. What the error said is not stored.
 create or replace function parley.turn_retold(p_user_id uuid, p_turn_id uuid)
     returns table (event_id integer, type text, data jsonb)
     language plpgsql
@@ -512,6 +515,8 @@ declare
     v_answer parley.chat_messages;
     v_session parley.chat_sessions;
     v_ids jsonb;
+    v_cut boolean;
+    v_before_calls integer;
 begin
     select * into v_turn from parley.turns t
         where t.user_id = p_user_id and t.turn_id = p_turn_id and t.status <> 'streaming';
@@ -523,6 +528,10 @@ begin
         return;
     end if;
     v_ids := jsonb_build_object('session_id', v_turn.session_id, 'turn_id', p_turn_id, 'message_id', v_turn.message_id);
+    -- As turn_reasoning cuts, and as turn_settle numbers the end.
+    v_cut := coalesce(octet_length(v_answer.metadata ->> 'reasoning') > 65532, false);
+    v_before_calls := v_turn.last_event_id - coalesce(jsonb_array_length(v_answer.tool_calls), 0)
+        - case when v_turn.error_code = 'interrupted' and v_turn.last_event_id > 16777216 then 16777216 else 1 end;
     return query
         with said (nth, type, data) as (
             select 0, 'session', v_ids || jsonb_build_object('user_message_id', v_turn.user_message_id,
@@ -549,8 +558,9 @@ begin
                     case v_turn.status when 'interrupted' then 'The answer was interrupted.' else 'The answer has failed.' end)
                 where v_turn.error_code is not null
         )
-        select greatest(sum(coalesce(octet_length(s.data ->> 'content'), 1)) over (order by s.nth),
-                case s.nth when 1000 then v_turn.last_event_id end)::integer, s.type, jsonb_build_object('type', s.type) || s.data
+        select greatest(sum(coalesce(octet_length(s.data ->> 'content'), 1)) over (order by s.nth), case
+                when s.nth = 1000 then v_turn.last_event_id
+                when s.nth > 2 or s.nth = 2 and v_cut then v_before_calls + s.nth - 2 end)::integer, s.type, jsonb_build_object('type', s.type) || s.data
             from said s order by s.nth;
 end
 $$;

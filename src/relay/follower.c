@@ -3,7 +3,8 @@
  *
  * What must stay true: rows are added to the log under the ids they were stored with, so that a viewer who comes from
  * another process goes on where it was; whether the turn has ended is asked before its last rows are, so that none is
- * missed; one whose events may be purged is told from its message.
+ * missed; one whose events may be purged is told from its message, under ids by which who comes back with one that
+ * was given out before rather sees a part again than loses it (sql: turn_retold).
  */
 #include "relay/follower.h"
 
@@ -88,6 +89,9 @@ static bool add_row(struct follower *follower, struct db_rows *rows, unsigned ro
         if (data && json_parse(arena, data, strlen(data), &event, &error) == ST_OK && json_type(event) == JSON_OBJECT)
             content = json_member(event, "content");
         const char *text = content && json_type(content) == JSON_STRING ? json_string(content, &n) : NULL;
+        /* Between what is told from its message, thoughts that are not stored leave a gap. */
+        if (follower->step == RETOLD && row_int(rows, row, 0) - (long)n > log->end)
+            log->end = row_int(rows, row, 0) - (long)n;
         if (text && n)
             added = turn_log_add_text(log, type, text, n);
     } else if (data) {

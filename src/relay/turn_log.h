@@ -4,7 +4,8 @@
  * An event's id is the log's length after it: a token or reasoning event of n bytes of text moves it by n, any other
  * by 1. So ids strictly grow, neighbouring tokens can be joined into one event or a joined one be cut at any id that
  * was ever given out, and a viewer that has seen up to id k needs just what lies behind k: no gap, no repeat, whoever
- * tells it. Viewers see ids with a number added that grows from turn to turn (handover.id_base).
+ * tells it. Behind a part that is stored no more the next event, of another type, lies further on. Viewers see ids with
+ * a number added that grows from turn to turn (handover.id_base).
  */
 #ifndef PARLEY_RELAY_TURN_LOG_H
 #define PARLEY_RELAY_TURN_LOG_H

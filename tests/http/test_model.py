@@ -259,6 +259,30 @@ def test_pieces_of_calls_are_told_as_they_come(user):
     assert turn.events[-1].json["tool_calls"] == answer_of(user, turn.first["session_id"])["tool_calls"]
 
 
+@pytest.mark.parametrize("size", [100, 200_000])
+@pytest.mark.parametrize("calls", ["", ":calls"], ids=["", "calls"])
+def test_nothing_of_an_answer_is_lost_when_its_events_are(served, user, size, calls):
+    text, key = f"script:think_long:{size}{calls}", {"Idempotency-Key": "long"}
+    with chat(user, text, key) as turn:
+        turn.rest()
+    run_sql(served, "delete from parley.turn_events where user_id = %s", user.user_id)
+    ids, last = [event.id for event in turn.events], turn.events[-1]
+    seen = {0, 1, 50, size // 4, size // 2, size - 10, *ids[-16:-1]}
+    for after in sorted(seen):
+        with chat(user, text, {**key, "Last-Event-ID": str(after)}) as stream:
+            stream.rest()
+        told = [event.id for event in stream.events]
+        assert told == sorted(set(told)) and told[0] > after
+        assert (stream.events[-1].id, stream.events[-1].json) == (last.id, last.json)
+        lacking = TEXT.encode()[max(after - 1 - size, 0):].decode()
+        again = 3 if calls and size > 65536 else 0
+        assert stream.text.endswith(lacking) and len(stream.text) <= min(len(lacking) + again, len(TEXT)), after
+        lacking = {event.json["index"] for event in turn.events if event.type == "tool_call" and event.id > after}
+        assert [event.json["index"] for event in stream.events if event.type == "tool_call"] == sorted(lacking), after
+        thoughts = "".join(event.json["content"] for event in stream.events if event.type == "reasoning")
+        assert len(thoughts) == max(0, min(size, 65536) - max(after - 1, 0)), after
+
+
 def give_result(user, session, call, text):
     assert user.post(f"{SESSIONS}/{session}/messages", {"role": "tool", "content": text, "metadata": {"tool_call_id": call}}).status == 201
 

@@ -238,6 +238,16 @@ class Model:
         await reply.say(WORDS)
         await reply.finish()
 
+    async def script_think_long(self, reply, size, calls=""):
+        """So many bytes of thoughts, then words, then perhaps the calls of script:tools."""
+        await reply.begin()
+        for at in range(0, int(size), 1000):
+            await reply.delta(reasoning_content="x" * min(1000, int(size) - at))
+        await reply.say(WORDS)
+        if calls:
+            await self.say_calls(reply)
+        await reply.finish("tool_calls" if calls else "stop")
+
     async def script_parts(self, reply):
         """The content as an array of parts, the thoughts among them."""
         await reply.begin()
@@ -247,12 +257,15 @@ class Model:
             await reply.delta(content=[{"type": "text", "text": word}])
         await reply.finish()
 
-    async def script_tools(self, reply):
-        await reply.begin()
+    async def say_calls(self, reply):
         await reply.delta(tool_calls=[{"index": 0, "id": "call_a", "type": "function", "function": {"name": "look_up", "arguments": ""}}])
         for piece in ('{"wor', 'd": "f', 'ox"}'):
             await reply.delta(tool_calls=[{"index": 0, "function": {"arguments": piece}}])
         await reply.delta(tool_calls=[{"index": 1, "id": "call_b", "type": "function", "function": {"name": "count", "arguments": "{}"}}])
+
+    async def script_tools(self, reply):
+        await reply.begin()
+        await self.say_calls(reply)
         await reply.finish("tool_calls")
 
     async def script_stall_call(self, reply):
