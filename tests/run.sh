@@ -254,6 +254,7 @@ tier_web() {
     wait
 }
 
+# All at once: what each finds it finds by itself.
 tier_fuzz() {
     local target folder
     have fuzz "the fuzz targets" clang && build_fuzz fuzz || return
@@ -262,9 +263,10 @@ tier_fuzz() {
         folder=$work/tmp/corpus-$target
         mkdir -p "$folder"
         check fuzz "$target: the corpus" "./fuzz_$target" -runs=0 "$tree/tests/fuzz/corpus/$target" || true
-        check fuzz "$target: new input" "./fuzz_$target" -max_total_time=8 -timeout=10 -rss_limit_mb=1024 "$folder" \
-            "$tree/tests/fuzz/corpus/$target" || true
+        check fuzz "$target: new input" "./fuzz_$target" -max_total_time=16 -timeout=20 -rss_limit_mb=1024 "$folder" \
+            "$tree/tests/fuzz/corpus/$target" &
     done
+    wait
     cd "$tree"
 }
 

@@ -226,7 +226,10 @@ struct audience *follower_start(struct relay *relay, const struct handover *hand
     if (!follower)
         return NULL;
     audience_init(&follower->audience, relay, &kind, &handover->user, &handover->session, &handover->turn);
-    follower->job = (struct saver_job){.user = &follower->audience.user, .ask = on_ask, .answered = on_answered};
+    follower->job = (struct saver_job){.user = &follower->audience.user,
+                                       .session = &follower->audience.session,
+                                       .ask = on_ask,
+                                       .answered = on_answered};
     follower->answered = follower->news = clock_monotonic_ms();
     go_on(follower, STATUS, SAVER_NOW);
     return &follower->audience;

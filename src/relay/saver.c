@@ -2,8 +2,8 @@
  * Gathering what turns ask of the database into batches.
  *
  * What must stay true: a list's jobs wait equally long, so that each list is in the order of its moments; jobs of a
- * batch stand in the order of their users, so that two processes that lock several users' rows never wait for one
- * another; parameters live until the batch is answered.
+ * batch stand in the order of their users, and of a user's sessions, so that two processes that lock several of these
+ * rows never wait for one another; parameters live until the batch is answered.
  */
 #include "relay/saver.h"
 
@@ -182,10 +182,11 @@ static void gather_due(struct saver *saver, int64_t now)
         }
 }
 
-static int compare_users(const void *a, const void *b)
+static int compare_rows(const void *a, const void *b)
 {
-    const struct batch_item *one = a, *other = b;
-    return strcmp(one->user.text, other->user.text);
+    const struct saver_job *one = ((const struct batch_item *)a)->owner, *other = ((const struct batch_item *)b)->owner;
+    int order = strcmp(one->user->text, other->user->text);
+    return order ? order : strcmp(one->session->text, other->session->text);
 }
 
 /* Asks jobs for their queries, in the order in which they became due, until the batch is full; users stand together in
@@ -205,7 +206,7 @@ static unsigned ask_jobs(struct saver *saver, struct batch_item *items)
             saver_plan(saver, job, SAVER_SOON);
         }
     }
-    qsort(items, asked, sizeof(*items), compare_users);
+    qsort(items, asked, sizeof(*items), compare_rows);
     return asked;
 }
 

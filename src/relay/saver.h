@@ -29,9 +29,9 @@ enum saver_wait {
 
 enum saver_state { SAVER_OFF, SAVER_WAITING, SAVER_FLYING };
 
-/* The owner sets user, ask and answered; zero for the rest. */
+/* The owner sets user, session, ask and answered; zero for the rest. */
 struct saver_job {
-    const struct uuid *user;
+    const struct uuid *user, *session;
     /* Writes query and parameters, which live in the arena. False: it has no room, ask again. */
     bool (*ask)(struct saver_job *job, struct batch_item *item, struct arena *arena);
     /* The item has a status. The job is off and may be planned again or freed. */

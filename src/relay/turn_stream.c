@@ -543,7 +543,8 @@ struct audience *turn_stream_start(struct relay *relay, const struct handover *h
     if (!stream)
         return NULL;
     audience_init(&stream->audience, relay, &kind, &handover->user, &handover->session, &handover->turn);
-    stream->job = (struct saver_job){.user = &stream->audience.user, .ask = on_ask, .answered = on_answered};
+    stream->job = (struct saver_job){
+        .user = &stream->audience.user, .session = &stream->audience.session, .ask = on_ask, .answered = on_answered};
     stream->started = clock_monotonic_ms();
     stream->prompt_bytes = strlen(handover->messages);
     stream->message = handover->message;

@@ -138,8 +138,11 @@ void batch_start(struct batch *batch, const struct batch_item *items, unsigned c
         for (unsigned p = 0; p < items[i].params; p++)
             bytes += items[i].param[p] ? strlen(items[i].param[p]) : 0;
     fake_db.longest = bytes > fake_db.longest ? bytes : fake_db.longest;
-    for (unsigned i = 1; i < count; i++)
-        fake_db.broken += strcmp(items[i - 1].user.text, items[i].user.text) > 0;
+    for (unsigned i = 1; i < count; i++) {
+        const struct saver_job *before = items[i - 1].owner, *job = items[i].owner;
+        int order = strcmp(before->user->text, job->user->text);
+        fake_db.broken += order > 0 || (order == 0 && strcmp(before->session->text, job->session->text) > 0);
+    }
 }
 
 int batch_fd(const struct batch *batch)

@@ -88,6 +88,32 @@ static bool said(const struct peer *peer, const char *text)
     return strstr(peer->text, text);
 }
 
+/* fake_db counts as broken what is out of order; ids grow, so that the second turn's session is the greater one. */
+static void relay_saves_a_users_turns_in_the_order_of_their_sessions(void)
+{
+    struct peer first, second;
+    int connection;
+    begin();
+    struct handover turn = start(&first, VIEWER_EVENTS), other = fake_handover(HANDOVER_TURN, VIEWER_EVENTS);
+    other.user = turn.user;
+    peer_open(&second, &connection);
+    relay_take(relay, &other, connection);
+    for (unsigned asked = 0; asked < 2; asked++) {
+        fake_token(!asked, "the greater one asks first");
+        fake_advance(10);
+        fake_token(asked, "then the other way round");
+        pass(&first, 600);
+    }
+    fake_end(0, "stop");
+    fake_end(1, "stop");
+    pass(&first, 600);
+    run(&second);
+    CU_ASSERT_TRUE(said(&first, "\"done\"") && said(&second, "\"done\""));
+    peer_close(&first);
+    peer_close(&second);
+    finish();
+}
+
 static void relay_tells_saves_and_ends_a_turn(void)
 {
     struct peer peer;
@@ -640,6 +666,7 @@ void suite_relay(void)
     RELAY_TEST(suite, relay_sees_when_a_turn_elsewhere_was_interrupted);
     RELAY_TEST(suite, relay_forgets_a_followed_turn_that_nobody_watches);
     RELAY_TEST(suite, relay_saves_many_turns_in_few_batches_in_the_order_of_users);
+    RELAY_TEST(suite, relay_saves_a_users_turns_in_the_order_of_their_sessions);
     RELAY_TEST(suite, relay_saves_long_answers_that_end_together_one_after_the_other);
     RELAY_TEST(suite, relay_refuses_what_is_beyond_its_descriptors);
     RELAY_TEST(suite, relay_interrupts_and_saves_when_its_process_ends);
