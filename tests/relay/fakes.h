@@ -67,7 +67,7 @@ struct fake_database {
     enum fake_mode mode;
     const char *word;                             /* what a checkpoint answers; NULL: go */
     bool gone;                                    /* no turn is there */
-    unsigned batches, items, checkpoints, broken; /* broken: an id came again with other data, or users or sessions out of order */
+    unsigned batches, items, checkpoints, broken; /* broken: other data for an id, or out of order */
     size_t longest;                               /* batch, in bytes */
     struct fake_row row[4096];
     unsigned rows;
