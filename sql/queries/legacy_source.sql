@@ -13,16 +13,18 @@
 -- macro: row_json
 -- The row @ as jsonb. A column of type json may hold what jsonb cannot, and one such value would end the import: an escape that is no character (\u0000, half
 -- of a pair) stays as it is written, as text, and a number beyond all bounds becomes a string; the object has the member parley_mended then. No JSON text has
--- raw control characters: chr(1) stands for an escaped backslash meanwhile, chr(2) for the new quotes; a string is passed over as a whole.
+-- raw control characters: chr(1) stands for an escaped backslash meanwhile, chr(2) for the new quotes, chr(3) for the backslash of a half whose other half is there;
+-- a string is passed over as a whole. No pattern looks behind: that would read all that stands before, for each escape.
 case when current_setting('parley.has_json') = 'false' then to_jsonb(@) else (
     select case when mended.text = given.text then given.text::jsonb else mended.text::jsonb || '{"parley_mended": true}' end
     from (select row_to_json(@)::text as text offset 0) given
     cross join lateral (
         select case when given.text !~ current_setting('parley.unfit') then given.text else
-            replace(replace(replace(regexp_replace(regexp_replace(replace(given.text, '\\', chr(1)),
-                current_setting('parley.escape'), chr(1) || '\1\2\3', 'g'),
+            replace(replace(replace(replace(regexp_replace(regexp_replace(regexp_replace(replace(given.text, '\\', chr(1)),
+                '\\(u[dD][89abAB]..)\\(u[dD][c-fC-F]..)', chr(3) || '\1' || chr(3) || '\2', 'g'),
+                current_setting('parley.escape'), chr(1) || '\1', 'g'),
                 '("(?:[^"\\]|\\.)*")|([-+.eE0-9]*[eE][-+]?[0-9]{5,}|[-+.eE0-9]{255,})', '\1' || chr(2) || '\2' || chr(2), 'g'),
-                chr(2) || chr(2), ''), chr(2), '"'), chr(1), '\\') end as text offset 0) mended)
+                chr(2) || chr(2), ''), chr(2), '"'), chr(1), '\\'), chr(3), '\') end as text offset 0) mended)
 end;
 
 -- macro: tool_calls_text
@@ -79,7 +81,7 @@ begin isolation level repeatable read read only;
 
 -- name: source_settings
 -- A sort may take its time, and compiling what is run once is none of it; rows that a policy would keep back are an error, not silence; bytes of no known encoding come as they are.
--- parley.moment is what a text must look like to be a time: PATTERN_MOMENT of src/base/pattern.c. parley.escape is what jsonb has no character for, and
+-- parley.moment is what a text must look like to be a time: PATTERN_MOMENT of src/base/pattern.c. parley.escape is what jsonb has no character for (chr(3): row_json), and
 -- parley.unfit what may be such an escape or number (row_json).
 select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
     set_config('row_security', 'off', true), (select set_config('jit', 'off', true) from pg_catalog.pg_settings where name = 'jit'),
@@ -87,10 +89,9 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
         || '|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)'
         || '[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)?$', true),
     set_config('parley.escape', case
-        when current_setting('server_encoding') = 'UTF8' then '\\(u0000)|\\(u[dD][89abAB][0-9a-fA-F]{2})(?!\\u[dD][c-fC-F])'
-            || '|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\(u[dD][c-fC-F])'
-        when current_setting('server_encoding') in ('LATIN1', 'WIN1252') then '\\(u0000)|\\(u)(?!00[0-7a-fA-F])'
-        else '\\(u0000)|\\(u)(?!00[0-7])' end, true),
+        when current_setting('server_encoding') = 'UTF8' then '\\(u0000|u[dD][89a-fA-F])'
+        when current_setting('server_encoding') in ('LATIN1', 'WIN1252') then '[\\' || chr(3) || '](u0000|u(?!00[0-7a-fA-F]))'
+        else '[\\' || chr(3) || '](u0000|u(?!00[0-7]))' end, true),
     set_config('parley.unfit', case current_setting('server_encoding') when 'UTF8' then '\\u(0000|[dD][89a-fA-F])' else '\\u' end
         || '|[eE][-+]?[0-9]{5}|[-+.eE0-9]{255}', true),
     set_config('client_encoding', case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end, true);

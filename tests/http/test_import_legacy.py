@@ -776,6 +776,21 @@ def test_json_that_cannot_be_kept_is_mended(parley, source, encoding):
     assert saved[0]["content"] == "a\\u0000b " + ("г" if encoding == "UTF8" else "\\u0433") and saved[1]["metadata"] == {"n": "1e200000"}
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
+def test_very_many_escapes_take_no_longer_than_they_are(parley, source, encoding):
+    """In one row: each must not cost a walk through all that stands before it."""
+    old = source(legacy.SAVES.replace("JSONB", "JSON"), encoding=encoding)
+    old.say("insert into users (id) values (1)")
+    odd = r"\u0000 \ud83d\ude00 \ude00\ud83d " * 4000
+    old.say("insert into user_sessions (user_id, messages) values (1, %s)", f'[{{"role": "user", "content": "{odd}", "more": "{odd}"}}]')
+    start = time.monotonic()
+    assert new(bring(parley, old), "saves", "messages") == 1
+    assert time.monotonic() - start < 5
+    person = claim(parley, "1", source=old.name)
+    [(_, text)] = texts(person, sessions(person)[0]["session_id"])
+    assert text == r"\u0000 %s \ude00\ud83d " % ("\U0001f600" if encoding == "UTF8" else r"\ud83d\ude00") * 4000
+
+
 def test_the_report_names_what_it_counts(parley, source, alice):
     old = source(legacy.SAVES + legacy.THREADS)
     old.say("insert into users (id, email) values (1, %s), (2, null)", alice.email)
