@@ -16,12 +16,15 @@ select asked, last, turn from parley.copy_question($1::uuid, $2::uuid, $3::text)
 -- name: turn_history
 -- What the model is told: the active path without the answer that is being written, oldest first; its newest $3 bytes and at most 500 messages, but
 -- the newest message in any case. Model servers refuse calls without all their results right behind them, and results without their call: such
--- calls, which a cut, a stop or a client leaves, are not told, nor what is empty without them.
+-- calls, which a cut, a stop or a client leaves, are not told, nor what is empty without them. Calls that have no names, or no ids that tell them
+-- apart, have no results.
 with newest as (
     select m.seq, m.role, m.content, m.tool_calls,
         case when m.role = 'tool' then m.metadata ->> 'tool_call_id' end as tool_call_id,
-        case when m.role = 'assistant' and m.status = 'complete' and not m.tool_calls @? '$[*] ? (!exists (@.id))'
-            then nullif(jsonb_path_query_array(m.tool_calls, '$[*].id'), '[]') end as asked,
+        case when m.role = 'assistant' and m.status = 'complete' and jsonb_typeof(m.tool_calls) = 'array' then (
+            select jsonb_agg(c.call -> 'id') from jsonb_array_elements(m.tool_calls) c (call)
+            having count(*) = count(distinct c.call ->> 'id') filter (where c.call @? 'strict $ ? (@.id.type() == "string" && @.id != ""
+                && @.function.name.type() == "string" && @.function.name != "")')) end as asked,
         row_number() over newest as nth,
         sum(octet_length(m.content) + coalesce(octet_length(m.tool_calls::text), 0) + 16) over newest as bytes
     from parley.chat_messages m

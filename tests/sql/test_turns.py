@@ -88,8 +88,12 @@ def test_the_model_is_told_the_path_without_what_is_empty(ann):
     assert ann.history()[-1] == ("assistant", "Tr")
 
 
+def call(id):
+    return {"id": id, "function": {"name": "f"}}
+
+
 def calls(*ids):
-    return json.dumps([{"id": id} for id in ids])
+    return json.dumps([call(id) for id in ids])
 
 
 @pytest.mark.parametrize("what, asked, given, told", [
@@ -100,17 +104,33 @@ def calls(*ids):
     ("a result twice", ["a"], ["a", "a"], ["a"]),
     ("a call without an id", [None], ["a", None], None),
     ("no call", [], ["a"], None),
+    ("two calls with one id", ["a", "a"], ["a", "a"], None),
+    ("an empty id", [""], [""], None),
+    ("a number", [5], ["5"], None),
 ])
 @pytest.mark.parametrize("text", ["", "Let me see."])
 def test_the_model_is_told_calls_with_all_their_results_or_none(ann, what, asked, given, told, text):
     ann.say("user", "Hi")
     ann.say("assistant", text, calls(*asked))
     for id in given:
-        ann.say("tool", f"result of {id}", None, id and json.dumps({"tool_call_id": id}))
+        ann.say("tool", f"result of {id}", None, None if id is None else json.dumps({"tool_call_id": id}))
     ann.say("user", "And?")
-    expected = [("assistant", text, [{"id": id} for id in asked] if told else None, None)] if told or text else []
+    expected = [("assistant", text, [call(id) for id in asked] if told else None, None)] if told or text else []
     expected += [("tool", f"result of {id}", None, id) for id in told or ()]
     assert ann.run("turn_history", ann.session, 1000)[1:-1] == expected
+
+
+@pytest.mark.parametrize("element", [
+    [call("b")], "b", None, {"id": "b"}, {"id": {"id": "b"}, "function": {"name": "f"}}, {"id": ["b"], "function": {"name": "f"}},
+    {"id": "b", "function": "f"}, {"id": "b", "function": [{"name": "f"}]}, {"id": "b", "function": {"name": ""}},
+    {"id": "b", "function": {"name": 5}}], ids=json.dumps)
+def test_the_model_is_told_no_calls_that_are_none(ann, element):
+    for others in ([], [call("a")]):
+        ann.say("assistant", "Let me see.", json.dumps([*others, element]))
+        for id in "ab":
+            ann.say("tool", "a result", None, json.dumps({"tool_call_id": id}))
+    ann.say("assistant", "Let me see.", json.dumps({"id": "b", "call": element}))
+    assert ann.run("turn_history", ann.session, 1000) == [("assistant", "Let me see.", None, None)] * 3
 
 
 def test_a_result_stands_right_behind_its_call_or_is_not_told(ann):
