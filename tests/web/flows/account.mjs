@@ -1,7 +1,7 @@
 // Signing up, in and out, and what becomes of a session that ends.
 import assert from "node:assert/strict";
 import { until } from "../browser.mjs";
-import { ask, choose, answers, chats, field, note, signIn, write } from "../page.mjs";
+import { ask, choose, answers, chats, field, signIn, write } from "../page.mjs";
 
 const account = (page) => page.getByRole("button", { name: /^Account/ });
 
@@ -184,7 +184,7 @@ export async function a_dialog_leaves_alone_what_people_do({ visit, need }) {
   await until(() => saved, "the question");
   await name.fill("Ada Lovelace");
   await saved.continue();
-  await note(page, "Your name is saved.").waitFor();
+  await page.getByRole("dialog").getByText("Your name is saved.").waitFor();
   assert.equal(await name.inputValue(), "Ada Lovelace");
 
   // A selection that ends outside closes nothing; a click there does.
