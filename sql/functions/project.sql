@@ -18,7 +18,7 @@ end
 $$;
 comment on function parley.project_create(uuid, uuid, text, text) is 'Makes a project.';
 
--- Who joins a project and who removes or renames it wait for one another: a member cannot lock the owner's row, so this is what both lock.
+-- Whoever changes who is in a project, or what it is called, waits here for the others: a member cannot lock the owner's row.
 create or replace function parley.project_lock(p_project_id uuid)
     returns void
     language plpgsql
@@ -38,25 +38,23 @@ create or replace function parley.project_join(p_user_id uuid, p_owner_id uuid, 
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_is_open boolean;
+    v_project parley.projects;
 begin
     if not exists (select from parley.users u where u.user_id = p_user_id) then
         raise exception using errcode = 'PA401', message = 'user_gone', hint = 'This account does not exist any more.';
     end if;
     perform parley.project_lock(p_project_id);
     perform set_config('parley.project', p_project_id::text, true);
-    insert into parley.user_projects (user_id, project_id, owner_id, name)
-        select p_user_id, p.project_id, p.user_id, p.name from parley.projects p
-            where p.user_id = p_owner_id and p.project_id = p_project_id
-        on conflict (user_id, project_id) do nothing;
-    -- Asked afterwards: the insert may have waited for the end of this person's removal, which takes no such lock.
-    v_is_open := exists (select from parley.projects p
-        where p.user_id = p_owner_id and p.project_id = p_project_id and p.invitation_round = p_round);
-    perform set_config('parley.project', '', true);
-    if not v_is_open then
+    select * into v_project from parley.projects p
+        where p.user_id = p_owner_id and p.project_id = p_project_id and p.invitation_round = p_round;
+    if not found then
         raise exception using errcode = 'PA404', message = 'project_not_found',
             hint = 'No such project, or the invitation to it has ended.';
     end if;
+    insert into parley.user_projects (user_id, project_id, owner_id, name)
+        values (p_user_id, p_project_id, p_owner_id, v_project.name)
+        on conflict (user_id, project_id) do nothing;
+    perform set_config('parley.project', '', true);
     return query select * from parley.user_projects p where p.user_id = p_user_id and p.project_id = p_project_id;
 end
 $$;
@@ -70,6 +68,7 @@ create or replace function parley.project_part(p_user_id uuid, p_project_id uuid
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform parley.project_lock(p_project_id);
     delete from parley.user_projects p
         where p.project_id = p_project_id and p.user_id = p_member_id and p.owner_id <> p_member_id
             and (p.user_id = p_user_id or p.owner_id = p_user_id);

@@ -413,22 +413,24 @@ def test_leaving_while_turns_run_leaves_nothing(postgres, person):
         assert with_claim(postgres, "user_id", person, f"select count(*) from parley.{table}") == [(0,)]
 
 
-@pytest.mark.parametrize("end", ["select parley.project_delete(%(owner)s, %(project)s)", "select parley.user_delete(%(owner)s)"])
-def test_nobody_joins_a_project_that_is_being_removed(postgres, person, end):
+@pytest.mark.parametrize("end", ["select parley.project_delete(%(owner)s, %(project)s)", "select parley.user_delete(%(owner)s)",
+                                 "select parley.project_part(%(owner)s, %(project)s, %(member)s)"])
+def test_nobody_joins_a_project_that_is_being_removed_or_that_they_are_removed_from(postgres, person, end):
     member, project = str(uuid.uuid4()), str(uuid.uuid4())
     with_claim(postgres, "user_id", member, "select parley.user_create(%s, %s, 'h', null, null)", member, f"{member}@example.org")
     with_claim(postgres, "user_id", person, "select parley.project_create(%s, %s, 'P', null)", person, project)
-    removing, joined = postgres.connect(), []
+    removing, joined, sql = postgres.connect(), [], "select parley.project_join(%s, %s, %s, 1)"
+    with_claim(postgres, "user_id", member, sql, member, person, project)
 
     def join():
         try:
-            joined.append(with_claim(postgres, "user_id", member, "select parley.project_join(%s, %s, %s, 1)", member, person, project))
+            joined.append(with_claim(postgres, "user_id", member, sql, member, person, project))
         except psycopg2.Error as error:
             joined.append(error.pgcode)
 
     with removing.cursor() as cursor:
         cursor.execute("set local parley.user_id = %s", [person])
-        cursor.execute(end, {"owner": person, "project": project})
+        cursor.execute(end, {"owner": person, "project": project, "member": member})
         thread = threading.Thread(target=join)
         thread.start()
         time.sleep(0.3)
