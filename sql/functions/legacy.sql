@@ -79,8 +79,9 @@ end
 $$;
 comment on function parley.legacy_tokens(uuid, text, text, bigint) is 'Counts tokens that were used elsewhere, once.';
 
--- Lets p_user_id have a project: as a member of p_owner_id's that p_source has brought, or as their own when there is none such (NULL: they are its owner).
--- No other database says who may join a project that was made here. Answers whether that is new; a project that they have already stays as it is. The claim parley.project is set for the one statement that joins.
+-- Lets p_user_id have a project: as a member of p_owner_id's that p_source has brought, or as their own when there is none such (NULL: they are its
+-- owner). No other database says who may join a project that was made here. Answers whether that is new; a project that they have already stays as it
+-- is. The claim parley.project is set for the one statement that joins.
 create or replace function parley.legacy_project(
     p_user_id uuid, p_project_id uuid, p_owner_id uuid, p_name text, p_description text, p_created_at timestamptz,
     p_source text)
@@ -156,8 +157,9 @@ $$;
 comment on function parley.legacy_sessions(uuid, json, text) is 'Brings sessions in, without their messages.';
 
 -- Appends the messages of the array p_messages that are not there to the active paths of their sessions, in the array's order; answers how many. Those of
--- hidden sessions stay away, and so do those of sessions that p_source has not brought. Both statements ask in an order that one index alone has: without it any index that begins with the session is taken
--- for as long as there are no statistics, and all of the session read. What the trigger does for one message, the last statement does here for all of a session at once.
+-- hidden sessions stay away, and so do those of sessions that p_source has not brought. Both statements ask in an order that one index alone has:
+-- without it any index that begins with the session is taken for as long as there are no statistics, and all of the session read. What the trigger does
+-- for one message, the last statement does here for all of a session at once.
 create or replace function parley.legacy_messages(p_user_id uuid, p_messages json, p_source text)
     returns integer
     language plpgsql

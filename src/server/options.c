@@ -110,8 +110,7 @@ const struct option options_table[] = {
     HEADING("Front ends of threads"),
     SWITCH("single_thread", single_thread, "off", "off on",
            "who names no thread to /chat/stream and /chat/history means the person's one thread; the web server may "
-           "say it "
-           "for each site by PARLEY_SINGLE_THREAD"),
+           "say it for each site by PARLEY_SINGLE_THREAD"),
 
     HEADING("The model server"),
     TEXT("model_url", model_url, "",

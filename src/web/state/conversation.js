@@ -200,7 +200,7 @@ export class Conversation {
     const known = new Set(sessions.value.map(({ session_id }) => session_id));
     underWay.add(send.key);
     this.follow({
-      send, answer, question: question.key, after: 0,
+      send, answer, after: 0,
       post: (signal) => api.openChat(send.body, send.key, signal),
       find: () => this.findNew(send.body.text, known),
       refused: (error) => {
@@ -324,22 +324,21 @@ export class Conversation {
   accepted(run, event) {
     const isNew = this.id === null;
     this.id = event.session_id;
-    if (run.send) dropSend(run.send);
     run.isAccepted = true;
     run.post = null;
     run.answer = this.replace(run.answer.key, { id: event.message_id, turn_id: event.turn_id, parent_id: event.user_message_id }) ?? run.answer;
-    if (run.question) this.replace(run.question, { id: event.user_message_id, turn_id: event.turn_id, isPending: false });
-    this.note(run, event, isNew);
+    if (run.send) this.confirmed(run.send, event, isNew);
     markWriting(this.id, true);
     const isStopping = this.turn.value?.isStopping === true;
     this.turn.value = { isAccepted: true, isStopping };
     if (isStopping) this.stop();
-    if (run.send) announce("Message sent. The answer is being written.");
   }
 
-  // The chat moves to the top of the list; a new one gets its address.
-  note({ send }, event, isNew) {
-    if (!send) return;
+  // What was sent stands there; the chat moves to the top of the list, and a new one gets its address.
+  confirmed(send, event, isNew) {
+    dropSend(send);
+    this.replace(`q${send.key}`, { id: event.user_message_id, turn_id: event.turn_id, isPending: false });
+    announce("Message sent. The answer is being written.");
     const now = new Date().toISOString();
     const preview = send.body.text.slice(0, 60);
     if (!isNew) return changeSession(this.id, { last_message_at: now, preview });

@@ -1,7 +1,7 @@
 // The open chat: the list of its messages and how it scrolls.
 //
-// What must stay true: the list sticks to its end unless the reader has scrolled up (lib/stick.js); older messages that come in above, and versions that are
-// switched, move nothing under the reader's eyes.
+// What must stay true: the list sticks to its end unless the reader has scrolled up (lib/stick.js); older messages that come in above, and versions
+// that are switched, move nothing under the reader's eyes.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { html } from "../lib/html.js";
